@@ -1,0 +1,1 @@
+//! Snapshot and policy in, diagnoses out.

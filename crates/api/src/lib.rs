@@ -1,0 +1,1 @@
+//! HTTP routes, authentication, compatibility with Orchestrator's API.

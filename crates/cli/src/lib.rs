@@ -1,0 +1,1 @@
+//! Commands of the orchestrator binary and of orchestrator-client.

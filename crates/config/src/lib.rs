@@ -1,0 +1,1 @@
+//! Orchestrator's configuration file as typed, validated values.

@@ -1,0 +1,1 @@
+//! Real MySQL and MariaDB fleets, faults, benchmarks and the demo.

@@ -1,0 +1,1 @@
+//! When: probing, cycles, executing plans, hooks.

@@ -1,0 +1,1 @@
+//! A diagnosis or a request in, a decision with a plan out.

@@ -1,0 +1,1 @@
+//! The only crate with a database: schema, deterministic commands, queries.

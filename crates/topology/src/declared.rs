@@ -1,0 +1,142 @@
+//! What operators declared, and what earlier decisions left behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{InstanceKey, ServerUuid, Timestamp};
+
+/// How welcome an instance is as a primary. Ordered best first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PromotionRule {
+    /// Only servers with this rule may be promoted, where a cluster has any.
+    Must,
+    /// Rather than others.
+    Prefer,
+    /// No opinion.
+    #[default]
+    Neutral,
+    /// Only if there is no other.
+    PreferNot,
+    /// Never.
+    MustNot,
+}
+
+impl PromotionRule {
+    /// Returns the word that people write, such as `prefer_not`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Must => "must",
+            Self::Prefer => "prefer",
+            Self::Neutral => "neutral",
+            Self::PreferNot => "prefer_not",
+            Self::MustNot => "must_not",
+        }
+    }
+}
+
+impl fmt::Display for PromotionRule {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+impl FromStr for PromotionRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Must, Self::Prefer, Self::Neutral, Self::PreferNot, Self::MustNot]
+            .into_iter()
+            .find(|rule| rule.as_str() == text)
+            .ok_or_else(|| format!("{text:?} is no promotion rule: write must, prefer, neutral, prefer_not or must_not"))
+    }
+}
+
+/// A promotion rule that somebody registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredRule {
+    /// The rule.
+    pub rule: PromotionRule,
+    /// When it was last registered; it expires after `CandidateInstanceExpireMinutes`.
+    pub at: Timestamp,
+}
+
+/// A span in which problems of an instance are expected and lead to no recovery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Downtime {
+    /// Who asked for it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// From when.
+    pub begins: Timestamp,
+    /// Until when.
+    pub ends: Timestamp,
+}
+
+/// A lock that somebody put on an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    /// Row id, as the API shows it.
+    pub id: i64,
+    /// Who.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub begins: Timestamp,
+    /// It ends by itself then.
+    pub ends: Timestamp,
+}
+
+/// A server that a recovery replaced as a primary. It must not become writable again by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Demoted {
+    /// Its address then.
+    pub key: InstanceKey,
+    /// Its identity, where it has one: an address may be given to another server.
+    pub uuid: Option<ServerUuid>,
+    /// The primary that took over.
+    pub successor: InstanceKey,
+    /// The recovery that did it.
+    pub recovery_uid: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// All that was declared or decided and that analysis and planning need to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declared {
+    /// Downtimes by instance; expired ones may still be in it, so ask [`Declared::downtime`].
+    pub downtimes: BTreeMap<InstanceKey, Downtime>,
+    /// Maintenance by instance; likewise.
+    pub maintenance: BTreeMap<InstanceKey, Maintenance>,
+    /// Registered promotion rules; likewise.
+    pub promotion_rules: BTreeMap<InstanceKey, RegisteredRule>,
+    /// Cluster aliases that an operator set, by cluster name.
+    pub alias_overrides: BTreeMap<String, String>,
+    /// Replaced primaries by address.
+    pub demoted: BTreeMap<InstanceKey, Demoted>,
+    /// Addresses that an operator had forgotten; they are not probed until that time.
+    pub forgotten: BTreeMap<InstanceKey, Timestamp>,
+    /// Tags by instance, `name` to `value`.
+    pub tags: BTreeMap<InstanceKey, BTreeMap<String, String>>,
+    /// True while an operator has disabled all automatic recoveries.
+    pub recoveries_disabled: bool,
+    /// Names of clusters in which a recovery is running.
+    pub recovering: BTreeSet<String>,
+}
+
+impl Declared {
+    /// Returns the downtime of `key` that is in effect at `now`.
+    pub fn downtime(&self, key: &InstanceKey, now: Timestamp) -> Option<&Downtime> {
+        self.downtimes.get(key).filter(|downtime| downtime.ends > now)
+    }
+
+    /// Returns the maintenance of `key` that is in effect at `now`.
+    pub fn maintenance(&self, key: &InstanceKey, now: Timestamp) -> Option<&Maintenance> {
+        self.maintenance.get(key).filter(|maintenance| maintenance.ends > now)
+    }
+}

@@ -1,0 +1,2 @@
+//! Checks of the tree and generated pages.
+fn main() {}
