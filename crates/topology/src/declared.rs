@@ -50,7 +50,9 @@ impl FromStr for PromotionRule {
         [Self::Must, Self::Prefer, Self::Neutral, Self::PreferNot, Self::MustNot]
             .into_iter()
             .find(|rule| rule.as_str() == text)
-            .ok_or_else(|| format!("{text:?} is no promotion rule: write must, prefer, neutral, prefer_not or must_not"))
+            .ok_or_else(|| {
+                format!("{text:?} is no promotion rule: write must, prefer, neutral, prefer_not or must_not")
+            })
     }
 }
 

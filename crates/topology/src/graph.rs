@@ -183,8 +183,10 @@ impl Graph {
 
 /// Returns what `instance` hangs below: its source or, for a secondary of a replication group, the group's primary.
 fn parent(instance: &crate::Instance) -> Option<InstanceKey> {
-    let group_primary = instance.group.as_ref().filter(|group| group.single_primary && !group.is_primary).and_then(
-        |group| group.members.iter().find(|member| member.is_primary).map(|member| member.key.clone()),
-    );
+    let group_primary = instance
+        .group
+        .as_ref()
+        .filter(|group| group.single_primary && !group.is_primary)
+        .and_then(|group| group.members.iter().find(|member| member.is_primary).map(|member| member.key.clone()));
     instance.source().cloned().or(group_primary)
 }

@@ -366,7 +366,9 @@ impl Instance {
     /// Returns the channel that decides its place in the tree: the default one, else the first. None on a server that
     /// is no replica.
     pub fn channel(&self) -> Option<&Channel> {
-        self.channels.iter().find(|channel| channel.source.port > 0 && !matches!(channel.source.host.as_str(), "" | "_"))
+        self.channels
+            .iter()
+            .find(|channel| channel.source.port > 0 && !matches!(channel.source.host.as_str(), "" | "_"))
     }
 
     /// Returns its source, if it has one that is not detached.

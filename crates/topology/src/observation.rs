@@ -68,10 +68,7 @@ pub enum Unreachable {
 impl Unreachable {
     /// True when the failure itself shows that a server process lives and answers.
     pub fn shows_life(self) -> bool {
-        matches!(
-            self,
-            Self::AccessDenied | Self::TooManyConnections | Self::HostBlocked | Self::Tls | Self::Other
-        )
+        matches!(self, Self::AccessDenied | Self::TooManyConnections | Self::HostBlocked | Self::Tls | Self::Other)
     }
 
     /// True when the failure is what a dead or cut-off server looks like from here.

@@ -10,8 +10,12 @@ pub struct GtidSet(String);
 impl GtidSet {
     /// Returns what is in this or in `other`.
     #[must_use]
-    pub fn union(&self, _other: &Self) -> Self { self.clone() }
+    pub fn union(&self, _other: &Self) -> Self {
+        self.clone()
+    }
 }
 impl fmt::Display for GtidSet {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result { out.write_str(&self.0) }
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
 }
