@@ -110,9 +110,10 @@ impl Facts {
         let no_facts = Instance::default();
         let own = watched.instance.as_deref().unwrap_or(&no_facts);
         let mut lines = BTreeSet::new();
+        let upstream = upstream(snapshot, graph, &watched.key);
         for key in graph.replicas(&watched.key) {
             let Some(replica) = snapshot.get(key) else { continue };
-            facts.count_replica(snapshot, policy, own, replica, &mut lines);
+            facts.count_replica(snapshot, policy, own, &upstream, replica, &mut lines);
         }
         facts.logging_lines = lines.len();
         facts
@@ -184,6 +185,7 @@ impl Facts {
         snapshot: &Snapshot,
         policy: &Policy,
         source: &Instance,
+        upstream: &[String],
         watched: &Watched,
         lines: &mut BTreeSet<(u16, u16)>,
     ) {
@@ -229,7 +231,7 @@ impl Facts {
         let (least, most) = self.replica_gtid_modes.unwrap_or((mode, mode));
         self.replica_gtid_modes = Some((least.min(mode), most.max(mode)));
         if !is_downtimed {
-            let errant = errant(source, replica);
+            let errant = errant(upstream, source, replica);
             if !errant.is_empty() {
                 self.errant.push((key.clone(), errant));
             }
@@ -245,15 +247,23 @@ fn is_confirmed_dead(watched: &Watched) -> bool {
     })
 }
 
-/// Returns what `replica` executed and `source` did not. The two were read at different moments: the source's own new
-/// transactions reach the replica between the two probes and are not errant.
-fn errant(source: &Instance, replica: &Instance) -> GtidSet {
+/// Returns the GTID origins of `key` and of every server above it.
+fn upstream(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -> Vec<String> {
+    let mut origins = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut next = Some(key);
+    while let Some(key) = next.filter(|key| seen.insert(*key)) {
+        origins.extend(snapshot.instance(key).map(Instance::gtid_origin));
+        next = graph.source(key);
+    }
+    origins
+}
+
+/// Returns what `replica` executed and `source` did not. The two were read at different moments: new transactions of the
+/// servers above reach the replica between the two probes and are not errant.
+fn errant(upstream: &[String], source: &Instance, replica: &Instance) -> GtidSet {
     if source.gtid.executed.is_empty() || replica.gtid.executed.is_empty() {
         return GtidSet::default();
     }
-    GtidSet::errant(
-        &replica.gtid.executed,
-        &source.gtid.executed,
-        source.uuid.as_ref().map(topology::ServerUuid::as_str),
-    )
+    GtidSet::errant(&replica.gtid.executed, &source.gtid.executed, upstream.iter().map(String::as_str))
 }

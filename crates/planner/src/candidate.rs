@@ -166,7 +166,8 @@ impl Choice {
         let answering: Vec<&Instance> = replicas.iter().copied().filter(|replica| answers(&replica.key)).collect();
         let held_together = answering.iter().fold(GtidSet::default(), |held, replica| held.union(&replica.held()));
         let failed = snapshot.instance(&facts.key);
-        let judge = Judge { snapshot, policy, facts, failed, asked, answering: &answering, held_together: &held_together };
+        let judge =
+            Judge { snapshot, policy, facts, failed, asked, answering: &answering, held_together: &held_together };
         let mut candidates: Vec<Candidate> =
             replicas.iter().map(|replica| judge.candidate(replica, answers(&replica.key))).collect();
         candidates.sort_by(|one, two| {
@@ -257,8 +258,9 @@ impl Judge<'_> {
         if replica.version.line() > line {
             return Some(Rejection::AheadOfOthers { what: format!("version {} is newer", replica.version) });
         }
-        (replica.binlog.format > format)
-            .then(|| Rejection::AheadOfOthers { what: format!("binlog format {} is stricter", replica.binlog.format.as_str()) })
+        (replica.binlog.format > format).then(|| Rejection::AheadOfOthers {
+            what: format!("binlog format {} is stricter", replica.binlog.format.as_str()),
+        })
     }
 
     fn preference(&self, replica: &Instance, held: &GtidSet, lacks: &GtidSet) -> Preference {
@@ -266,8 +268,9 @@ impl Judge<'_> {
         let delayed = channel.is_some_and(|channel| channel.delay_secs > 0);
         let lags = replica.lag_secs().is_some_and(|lag| lag > self.policy.reasonable_lag.as_secs());
         let errant = self.failed.is_some_and(|failed| {
-            let uuid = failed.uuid.as_ref().map(topology::ServerUuid::as_str);
-            !failed.gtid.executed.is_empty() && !GtidSet::errant(held, &failed.gtid.executed, uuid).is_empty()
+            let origin = failed.gtid_origin();
+            !failed.gtid.executed.is_empty()
+                && !GtidSet::errant(held, &failed.gtid.executed, Some(origin.as_str())).is_empty()
         });
         let (here, there) = (&replica.placement, &self.facts.placement);
         Preference {

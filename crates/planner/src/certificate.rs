@@ -45,7 +45,8 @@ impl Certificate {
         match proof(snapshot, facts, answers) {
             Ok(sentences) => certificate.because = sentences,
             Err(gap) => {
-                let executed = snapshot.instance(&facts.key).map(|failed| failed.gtid.executed.clone()).unwrap_or_default();
+                let executed =
+                    snapshot.instance(&facts.key).map(|failed| failed.gtid.executed.clone()).unwrap_or_default();
                 certificate.because = vec![gap];
                 certificate.verdict = Verdict::MayLose {
                     known: executed.subtract(&certificate.holds),
@@ -92,10 +93,13 @@ fn proof(snapshot: &Snapshot, facts: &Facts, answers: &dyn Fn(&InstanceKey) -> b
         return Err("the old primary did not wait for replicas (semi-synchronous replication is off)".to_owned());
     }
     if !semi_sync.source.active {
-        return Err("semi-synchronous replication was degraded to asynchronous when the old primary was last seen".to_owned());
+        return Err(
+            "semi-synchronous replication was degraded to asynchronous when the old primary was last seen".to_owned()
+        );
     }
     if !semi_sync.lossless {
-        return Err("the old primary made commits visible before replicas acknowledged them (wait point AFTER_COMMIT)".to_owned());
+        return Err("the old primary made commits visible before replicas acknowledged them (wait point AFTER_COMMIT)"
+            .to_owned());
     }
     let ackers: Vec<&InstanceKey> = facts
         .replicas
@@ -105,13 +109,22 @@ fn proof(snapshot: &Snapshot, facts: &Facts, answers: &dyn Fn(&InstanceKey) -> b
     let missing = ackers.iter().filter(|key| !answers(key)).count();
     let known = u32::try_from(ackers.len()).unwrap_or(u32::MAX);
     if semi_sync.clients > known {
-        return Err(format!("the old primary had {} semi-synchronous replicas, of which only {known} are known", semi_sync.clients));
+        return Err(format!(
+            "the old primary had {} semi-synchronous replicas, of which only {known} are known",
+            semi_sync.clients
+        ));
     }
     if semi_sync.clients < semi_sync.wait_count {
-        return Err(format!("too few semi-synchronous replicas were connected ({} of {})", semi_sync.clients, semi_sync.wait_count));
+        return Err(format!(
+            "too few semi-synchronous replicas were connected ({} of {})",
+            semi_sync.clients, semi_sync.wait_count
+        ));
     }
     if missing >= semi_sync.wait_count as usize {
-        return Err(format!("{missing} semi-synchronous replicas do not answer, and {} acknowledgements sufficed", semi_sync.wait_count));
+        return Err(format!(
+            "{missing} semi-synchronous replicas do not answer, and {} acknowledgements sufficed",
+            semi_sync.wait_count
+        ));
     }
     let unseen_ms = match (facts.last_seen, facts.failing_since) {
         (Some(seen), Some(failing)) => failing.since(seen).as_millis(),
@@ -125,18 +138,28 @@ fn proof(snapshot: &Snapshot, facts: &Facts, answers: &dyn Fn(&InstanceKey) -> b
     }
     Ok(vec![
         format!("each commit waited for {} of {known} semi-synchronous replicas (AFTER_SYNC)", semi_sync.wait_count),
-        format!("{} of these were read after the failure, and the new primary holds all that they received", ackers.len() - missing),
-        format!("seen in effect {unseen_ms} ms before the failure, and it does not degrade within {} ms", semi_sync.timeout_ms),
+        format!(
+            "{} of these were read after the failure, and the new primary holds all that they received",
+            ackers.len() - missing
+        ),
+        format!(
+            "seen in effect {unseen_ms} ms before the failure, and it does not degrade within {} ms",
+            semi_sync.timeout_ms
+        ),
     ])
 }
 
 /// Returns, for the origins that the failed primary wrote under, where its unknown transactions begin.
 fn origins(snapshot: &Snapshot, facts: &Facts, holds: &GtidSet) -> Vec<String> {
-    let uuid = snapshot.instance(&facts.key).and_then(|failed| failed.uuid.as_ref().map(ToString::to_string));
-    holds
+    let failed = snapshot.instance(&facts.key);
+    let Some(uuid) = failed.and_then(|failed| failed.uuid.as_ref()) else {
+        return holds.after().iter().map(ToString::to_string).collect();
+    };
+    let own: Vec<String> = holds
         .after()
         .into_iter()
-        .filter(|after| uuid.as_ref().is_none_or(|uuid| after.origin.starts_with(uuid.as_str())))
+        .filter(|after| after.origin.starts_with(uuid.as_str()))
         .map(|after| after.to_string())
-        .collect()
+        .collect();
+    if own.is_empty() { vec![format!("{uuid}:1-…")] } else { own }
 }

@@ -61,11 +61,14 @@ pub(crate) fn plan(
             semi_sync: facts.semi_sync.source.enabled,
         }],
     );
-    steps.stage(false, kept.iter().map(|replica| Action::Repoint {
-        replica: replica.key.clone(),
-        source: successor.clone(),
-        start: threads_to_start(replica),
-    }));
+    steps.stage(
+        false,
+        kept.iter().map(|replica| Action::Repoint {
+            replica: replica.key.clone(),
+            source: successor.clone(),
+            start: threads_to_start(replica),
+        }),
+    );
     steps.same_stage(true, [Action::Publish { primary: successor.clone() }]);
     if policy.detach_lost {
         let reachable = lost.iter().filter(|lost| lost.is_reachable);

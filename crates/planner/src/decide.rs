@@ -4,7 +4,7 @@ use analysis::{Code, Diagnosis, Facts, Policy};
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Snapshot, Timestamp};
 
-use crate::{dead_primary, lint, Choice, Hold, Kind, Plan};
+use crate::{Choice, Hold, Kind, Plan, dead_primary, lint};
 
 /// What to do about a diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,9 +89,7 @@ pub(crate) fn plan_for(snapshot: &Snapshot, policy: &Policy, facts: &Facts, requ
         if choice.chosen.as_ref() != Some(asked) {
             let why = match choice.candidate(asked) {
                 None => format!("it is no direct replica of {}", facts.key),
-                Some(candidate) => {
-                    candidate.rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-                }
+                Some(candidate) => candidate.rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             };
             return Err(Hold::WrongCandidate { asked: asked.clone(), why });
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use topology::{Cluster, Graph, InstanceKey, Snapshot};
 
 use crate::decide::plan_for;
-use crate::{decide, Certificate, Choice, Context, Decision, Hold, PastRecovery, Request};
+use crate::{Certificate, Choice, Context, Decision, Hold, PastRecovery, Request, decide};
 
 /// What would happen to a cluster now, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,9 +21,9 @@ mod receivers;
 
 pub use candidate::{Candidate, Choice, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};
-pub use decide::{decide, Context, Decision, PastRecovery, Request};
-pub use explain::{explain, Explanation};
+pub use decide::{Context, Decision, PastRecovery, Request, decide};
+pub use explain::{Explanation, explain};
 pub use hold::Hold;
-pub use lint::{lint, Flaw};
+pub use lint::{Flaw, lint};
 pub use plan::{Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
 pub use receivers::receivers_to_restart;

@@ -51,7 +51,8 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot) -> Vec<Flaw> {
     if !numbered || !plan.steps.windows(2).all(|pair| pair[0].stage <= pair[1].stage) {
         flaws.push(Flaw::BadNumbers);
     }
-    let stage_of = |wanted: fn(&Action) -> bool| plan.steps.iter().find(|step| wanted(&step.action)).map(|step| step.stage);
+    let stage_of =
+        |wanted: fn(&Action) -> bool| plan.steps.iter().find(|step| wanted(&step.action)).map(|step| step.stage);
     let promotes = stage_of(|action| matches!(action, Action::Promote { .. })).unwrap_or(u32::MAX);
     if stage_of(|action| matches!(action, Action::Fence { .. })).is_none_or(|stage| stage >= promotes) {
         flaws.push(Flaw::PromotesUnfenced);

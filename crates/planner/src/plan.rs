@@ -192,10 +192,7 @@ pub struct Plan {
 impl Plan {
     /// Returns the number of the step after which the new primary takes writes: there is no way back from it.
     pub fn point_of_no_return(&self) -> u32 {
-        self.steps
-            .iter()
-            .find(|step| matches!(step.action, Action::Promote { .. }))
-            .map_or(0, |step| step.number)
+        self.steps.iter().find(|step| matches!(step.action, Action::Promote { .. })).map_or(0, |step| step.number)
     }
 }
 
@@ -209,7 +206,9 @@ impl Action {
     pub fn server(&self) -> Option<&InstanceKey> {
         match self {
             Self::RunHooks(_) => None,
-            Self::StopReceiver { replica, .. } | Self::Repoint { replica, .. } | Self::Detach { replica } => Some(replica),
+            Self::StopReceiver { replica, .. } | Self::Repoint { replica, .. } | Self::Detach { replica } => {
+                Some(replica)
+            }
             Self::CatchUp { candidate, .. } | Self::Drain { candidate, .. } => Some(candidate),
             Self::Fence { server, .. } | Self::Promote { server, .. } | Self::Downtime { server, .. } => Some(server),
             Self::Publish { primary } => Some(primary),
@@ -226,8 +225,12 @@ impl fmt::Display for Action {
             Self::CatchUp { candidate, donor, .. } => write!(out, "let {candidate} fetch what it lacks from {donor}"),
             Self::Drain { candidate, .. } => write!(out, "let {candidate} apply all it received"),
             Self::Fence { server, .. } => write!(out, "make the old primary {server} read-only, if it can be reached"),
-            Self::Promote { server, writable: true, .. } => write!(out, "promote {server}: forget its source, accept writes"),
-            Self::Promote { server, .. } => write!(out, "promote {server}, leaving replication and read_only to the operator"),
+            Self::Promote { server, writable: true, .. } => {
+                write!(out, "promote {server}: forget its source, accept writes")
+            }
+            Self::Promote { server, .. } => {
+                write!(out, "promote {server}, leaving replication and read_only to the operator")
+            }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
             Self::Detach { replica } => write!(out, "detach the lost replica {replica}"),
             Self::Publish { primary } => write!(out, "publish {primary} as the primary"),

@@ -18,16 +18,17 @@ const RESTART_AT_MOST_EVERY: Duration = Duration::from_secs(30);
 /// receiver starts (MariaDB Knowledge Base, "Global Transaction ID", section on `CHANGE MASTER`).
 pub fn receivers_to_restart(diagnosis: &Diagnosis, snapshot: &Snapshot, policy: &Policy) -> Vec<InstanceKey> {
     let facts = &diagnosis.facts;
-    let unreachable =
-        matches!(diagnosis.code, Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas);
+    let unreachable = matches!(diagnosis.code, Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas);
     let long_enough = facts.failing_since.is_some_and(|since| facts.at.since(since) >= policy.receiver_restart_after);
-    let restarted_lately =
-        facts.receivers_restarted.is_some_and(|last| facts.at.since(last) < RESTART_AT_MOST_EVERY);
+    let restarted_lately = facts.receivers_restarted.is_some_and(|last| facts.at.since(last) < RESTART_AT_MOST_EVERY);
     if !unreachable || !facts.is_confirmed_dead || !long_enough || restarted_lately {
         return Vec::new();
     }
     let connected = facts.witnesses.iter().filter(|witness| witness.says == Testimony::Connected);
-    connected.filter(|witness| keeps_what_it_received(snapshot, &witness.key)).map(|witness| witness.key.clone()).collect()
+    connected
+        .filter(|witness| keeps_what_it_received(snapshot, &witness.key))
+        .map(|witness| witness.key.clone())
+        .collect()
 }
 
 fn keeps_what_it_received(snapshot: &Snapshot, key: &InstanceKey) -> bool {
