@@ -1,1 +1,22 @@
 //! The only crate that speaks to MySQL and MariaDB servers.
+//!
+//! A [`Session`] is one connection kept open, used through the text protocol with several statements per round trip. An
+//! [`Error`] says what was tried on whom, and is classified by error *number* and operating-system error, never by the
+//! text of a message.
+//!
+//! Invariants: every operation has a deadline; a session whose operation was cut off refuses further use, so that no
+//! answer is ever read as the answer to another question; no error, log line or `Debug` text holds a password.
+#![warn(missing_docs)]
+
+mod access;
+mod driver;
+mod error;
+mod quote;
+mod row;
+mod session;
+
+pub use access::{Access, Secret, Tls, TlsOptions};
+pub use error::{Error, ErrorKind, number};
+pub use quote::{identifier, literal};
+pub use row::Row;
+pub use session::Session;

@@ -1,1 +1,29 @@
 //! The only crate with a database: schema, deterministic commands, queries.
+//!
+//! Three kinds of state meet here and stay apart. *Declared* and *decided* state changes by a [`Command`] only:
+//! [`Store::apply`] carries it out, and the same commands in the same order give the same rows on every node.
+//! *Observed* state ([`Store::save_instances`]) is this node's own, may be lost, and is written for a warm start and
+//! for people who look with `sqlite3`.
+//!
+//! Invariants: no clock and no dice in `apply`; one thread writes; a command is on disk before it is answered; a
+//! command that is refused or fails changes nothing. Names of SQLite types do not leave this crate.
+//!
+//! Not here: when to apply what, the replicated log, the meaning of plans and certificates (opaque JSON).
+#![warn(missing_docs)]
+
+mod command;
+mod error;
+mod rows;
+mod store;
+
+pub use command::{
+    AckScope, Applied, Command, Ending, Expired, MaintenanceRef, NewDetection, NewRecovery, NodeId, NodeReport,
+    Refusal, Retention, StepOutcome,
+};
+pub use error::Error;
+pub use rows::{
+    Acknowledgement, ActiveNode, AuditRow, Blocked, ClusterFacts, Detection, DetectionFilter, LoadedInstances,
+    MaintenanceRow, Narration, NodeHealth, ObservedInstance, Page, PlanRecord, PlanState, Recovery, RecoveryFilter,
+    StepRecord,
+};
+pub use store::{Mode, Store, move_aside};
