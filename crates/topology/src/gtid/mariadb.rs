@@ -1,12 +1,12 @@
 //! GTID lists of MariaDB.
 //!
-//! A MariaDB GTID is `domain-server-sequence`. Within a domain, sequence numbers only grow, whoever writes: so one GTID
-//! says "everything in this domain up to here", and a [`Position`] of one GTID per domain stands for a whole history.
-//! What lies between two positions has no notation on the server; [`Ranges`] prints it as `domain:first-last`, without
-//! server, because several servers may have written it.
+//! A MariaDB GTID is `domain-server-sequence`. Within a domain, sequence numbers grow from transaction to transaction,
+//! whichever server writes (`gtid_strict_mode` enforces it): so one GTID says "everything in this domain up to here", and
+//! a [`Position`] of one GTID per domain stands for a whole history. What lies between two positions has no notation on
+//! the server; [`Ranges`] prints it as `domain:first-last`, without server, because several servers may have written it.
 //!
 //! What numbers cannot show: two servers that both wrote number 10 of a domain stand equally far and differ all the
-//! same. [`Position::conflicts`] finds that while the last number is the same, and no longer once one has gone on.
+//! same. [`Position::conflicts`] finds that while it is the last number of both, and no longer once one has gone on.
 
 use std::collections::BTreeMap;
 use std::fmt;
