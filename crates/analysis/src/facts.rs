@@ -1,6 +1,7 @@
 //! What is known about one instance and its replicas, counted once for all rules.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use topology::{
@@ -103,6 +104,9 @@ pub struct Facts {
 /// kernel's own word; a timeout may be load, and is asked for twice.
 const CONFIRMING_FAILURES_OF_SILENCE: u32 = 2;
 
+/// How long a receiver may take to connect to a living source before its silence means something.
+const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
+
 impl Facts {
     /// Returns the facts about `watched`.
     pub fn gather(snapshot: &Snapshot, graph: &Graph, policy: &Policy, watched: &Watched) -> Self {
@@ -138,6 +142,13 @@ impl Facts {
     /// replica that cannot connect while none sees it alive.
     pub fn is_witnessed_dead(&self) -> bool {
         self.is_confirmed_dead && self.cut_off_replicas() > 0 && !self.a_replica_sees_it_alive()
+    }
+
+    /// True when a receiver that is still trying, without an error so far, has had long enough to connect to a living
+    /// source. A moment after it was restarted it is trying in any case.
+    fn had_time_to_connect(&self) -> bool {
+        let long_ago = |moment: Option<Timestamp>| moment.is_none_or(|moment| self.at.since(moment) >= TIME_TO_CONNECT);
+        long_ago(self.failing_since) && long_ago(self.receivers_restarted)
     }
 
     fn about_itself(snapshot: &Snapshot, graph: &Graph, policy: &Policy, watched: &Watched) -> Self {
@@ -194,8 +205,9 @@ impl Facts {
         let channel = replica.channels.iter().find(|channel| channel.source == self.key);
         // Facts older than the failure say nothing about it.
         let is_fresh = self.failing_since.map_or(watched.is_valid(), |since| watched.is_fresh(since));
-        let says = match channel {
-            Some(channel) if is_fresh => Testimony::of(channel),
+        let says = match channel.map(Testimony::of) {
+            Some(Testimony::CannotConnect(0)) if is_fresh && !self.had_time_to_connect() => Testimony::Silent,
+            Some(says) if is_fresh => says,
             _ => Testimony::Absent,
         };
         self.replicas.push(key.clone());

@@ -12,7 +12,7 @@ use topology::{InstanceKey, Snapshot};
 const RESTART_AT_MOST_EVERY: Duration = Duration::from_secs(30);
 
 /// Returns the replicas whose receivers should be restarted to see whether they can connect. Empty unless the primary is
-/// confirmed to be silent here for longer than the policy allows, and they still say that they are connected.
+/// silent here for longer than the policy allows, and they still say that they are connected.
 ///
 /// Never a MariaDB replica with received and not yet applied transactions: by GTID it drops its relay log when the
 /// receiver starts (MariaDB Knowledge Base, "Global Transaction ID", section on `CHANGE MASTER`).
@@ -21,7 +21,8 @@ pub fn receivers_to_restart(diagnosis: &Diagnosis, snapshot: &Snapshot, policy: 
     let unreachable = matches!(diagnosis.code, Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas);
     let long_enough = facts.failing_since.is_some_and(|since| facts.at.since(since) >= policy.receiver_restart_after);
     let restarted_lately = facts.receivers_restarted.is_some_and(|last| facts.at.since(last) < RESTART_AT_MOST_EVERY);
-    if !unreachable || !facts.is_confirmed_dead || !long_enough || restarted_lately {
+    let looks_dead = facts.failure.as_ref().is_some_and(|failure| failure.kind.looks_dead());
+    if !unreachable || !looks_dead || !long_enough || restarted_lately {
         return Vec::new();
     }
     let connected = facts.witnesses.iter().filter(|witness| witness.says == Testimony::Connected);
