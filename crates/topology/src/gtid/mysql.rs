@@ -132,8 +132,8 @@ impl Set {
     /// begins (nothing).
     ///
     /// # Errors
-    /// Names the first place that the server (9.7) would not accept either. Numbers are decimal: older
-    /// servers also let hexadecimal ones pass and took a leading 0 for octal, but none of them prints such a number.
+    /// Names the first place that the server (9.7) would not accept either. Numbers are decimal: older servers also
+    /// let hexadecimal ones pass and took a leading 0 for octal, but none of them prints such a number.
     pub fn parse(text: &str) -> Result<Self, GtidError> {
         let mut scanner = Scanner::new(text);
         let mut found: BTreeMap<Origin, Vec<Interval>> = BTreeMap::new();
