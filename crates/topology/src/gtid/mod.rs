@@ -181,7 +181,8 @@ impl GtidSet {
 
     /// Returns, for each UUID (with each tag) or domain, the open range behind the last transaction of this set: if this
     /// is the last that is known of a server, then these are the ranges in which it may have committed more. What is
-    /// missing before that is in [`Self::holes`].
+    /// missing before that is in [`Self::holes`]. An origin of which nothing is known is not listed; for it, the range is
+    /// `After { origin, seq: 0 }`.
     pub fn after(&self) -> Vec<After> {
         match self {
             Self::Empty => Vec::new(),

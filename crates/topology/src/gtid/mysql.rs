@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:8:backup:1-3:7,4350f323-7565-4e59-8763-4b1b83a0ce0e:1-12
-//! └──────────── UUID ────────────────┘ └─┬─┘ └─┬──┘ └┬──┘
-//!                        untagged numbers   tag    its numbers
+//! └─────────────── UUID ─────────────┘ └─┬─┘ └─┬──┘ └─┬─┘ └───────────── next UUID … ─────────────┘
+//!                         untagged numbers    tag    its numbers
 //! ```
 //!
 //! UUID and tag together are an [`Origin`]: each counts its transactions from 1, on its own. A number that follows a tag
@@ -23,22 +23,21 @@ pub const MAX_NUMBER: u64 = i64::MAX as u64 - 1;
 /// Longest tag, in characters.
 const TAG_MAX_CHARS: usize = 32;
 
-/// Length of a UUID as text.
-const UUID_CHARS: usize = 36;
-
 /// A server's UUID. Orders and prints as its text in lower case does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid(u128);
 
 impl Uuid {
-    /// Reads the form with dashes (8-4-4-4-12 hexadecimal digits, in either case), the only one a GTID set may have.
+    /// Reads 8-4-4-4-12 hexadecimal digits in either case: as servers print it, or in braces, or without dashes.
     fn read(text: &str) -> Option<Self> {
         let is_dash = |index: usize| matches!(index, 8 | 13 | 18 | 23);
-        let well_formed = text.len() == UUID_CHARS
-            && text
-                .bytes()
-                .enumerate()
-                .all(|(at, byte)| if is_dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() });
+        let fits = |(at, byte): (usize, u8)| if is_dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+        let well_formed = match text.len() {
+            32 => text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            36 => text.bytes().enumerate().all(fits),
+            38 => return Self::read(text.strip_prefix('{')?.strip_suffix('}').filter(|bare| bare.len() == 36)?),
+            _ => false,
+        };
         well_formed.then(|| text.chars().filter_map(|digit| digit.to_digit(16)).fold(0, push_digit)).map(Self)
     }
 }
@@ -89,6 +88,10 @@ impl Tag {
     }
 }
 
+fn in_uuid(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'{' | b'}')
+}
+
 fn starts_tag(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_'
 }
@@ -129,8 +132,8 @@ impl Set {
     /// begins (nothing).
     ///
     /// # Errors
-    /// Names the first place that the server would not accept either. Numbers are decimal here; the hexadecimal and
-    /// octal ones that some versions let pass are not.
+    /// Names the first place that the server (9.7) would not accept either. Numbers are decimal: older servers also
+    /// let hexadecimal ones pass and took a leading 0 for octal, but none of them prints such a number.
     pub fn parse(text: &str) -> Result<Self, GtidError> {
         let mut scanner = Scanner::new(text);
         let mut found: BTreeMap<Origin, Vec<Interval>> = BTreeMap::new();
@@ -246,7 +249,7 @@ impl Set {
 /// Reads one UUID and all tags and intervals up to a comma or the end.
 fn read_server(scanner: &mut Scanner<'_>, found: &mut BTreeMap<Origin, Vec<Interval>>) -> Result<(), GtidError> {
     let start = scanner.at();
-    let uuid = scanner.take(UUID_CHARS).and_then(Uuid::read).ok_or_else(|| scanner.error_at(start, "a UUID"))?;
+    let uuid = Uuid::read(scanner.take_while(in_uuid)).ok_or_else(|| scanner.error_at(start, "a UUID"))?;
     scanner.skip_space();
     let mut origin = Origin { uuid, tag: None };
     let mut intervals = Vec::new();
@@ -369,7 +372,8 @@ mod tests {
         let refused = [
             ("3e11fa47", 0),
             ("3e11fa47-71ca-11e1-9e33-c80aa942956g:1", 0),
-            ("3e11fa4771ca11e19e33c80aa9429562:1", 0),
+            ("3e11fa4771ca-11e1-9e33-c80aa9429562:1", 0),
+            ("{3e11fa4771ca11e19e33c80aa9429562}:1", 0),
             (&format!("{ONE}:"), 37),
             (&format!("{ONE}:0"), 37),
             (&format!("{ONE}:-1"), 37),

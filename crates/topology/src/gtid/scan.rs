@@ -62,13 +62,6 @@ impl<'a> Scanner<'a> {
         taken
     }
 
-    /// Takes `count` bytes, if there are so many and all are ASCII.
-    pub(super) fn take(&mut self, count: usize) -> Option<&'a str> {
-        let taken = self.text.get(self.at..self.at.checked_add(count)?).filter(|taken| taken.is_ascii())?;
-        self.at += count;
-        Some(taken)
-    }
-
     /// Takes a decimal number of at most `max` and the space behind it.
     pub(super) fn number(&mut self, max: u64, expected: &'static str) -> Result<u64, GtidError> {
         let start = self.at;
