@@ -65,8 +65,12 @@ pub(crate) async fn known_key(hub: &Hub, config: &Config, key: &InstanceKey) -> 
 }
 
 /// Takes in what a probe of `key` saw: records it, follows sources and replicas, and looks into failures.
-pub(crate) async fn take_in(hub: &Arc<Hub>, key: &InstanceKey, probe: Probe, via: Via) {
-    let Probe { mut observation, reported } = probe;
+pub(crate) async fn take_in(hub: &Arc<Hub>, key: &InstanceKey, probe: Probe) {
+    let Probe { mut observation, reported, notes, fresh, .. } = probe;
+    let via = if fresh { Via::OwnConnection } else { Via::KeptConnection };
+    for note in notes {
+        tracing::debug!(instance = %key, about = note.about, why = %note.why, "a question brought no answer");
+    }
     let config = hub.config();
     let mut neighbours = BTreeSet::new();
     if let Ok(instance) = &mut observation.outcome {
@@ -189,7 +193,7 @@ async fn go_by(hub: &Arc<Hub>, key: &InstanceKey, reported: InstanceKey) {
     let settings = hub.settings();
     let mut prober = mysql::Prober::new(wanted.clone(), settings.probing.clone(), crate::settings::probe_settings(&config));
     let clock = hub.clock;
-    let there = prober.probe(&|| clock.now()).await.observation.outcome;
+    let there = prober.probe(|| clock.now()).await.observation.outcome;
     let here = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
     let same = match (&here, &there) {
         (Some(here), Ok(there)) => here.uuid == there.uuid && here.server_id == there.server_id,

@@ -73,7 +73,7 @@ pub(crate) async fn probe_kept(hub: &Hub, key: &InstanceKey) {
 /// Probes `key` now on a connection of its own, and records what it saw.
 pub(crate) async fn probe_anew(hub: &Arc<Hub>, key: &InstanceKey) {
     let mut prober = prober(hub, key);
-    probe(hub, key, &mut prober, Via::OwnConnection).await;
+    probe(hub, key, &mut prober).await;
 }
 
 async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot::Sender<()>>) {
@@ -96,7 +96,7 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
         }
         // A poll waits its turn among all polls; who asks does not.
         let turn = if asked.is_none() { hub.polling.acquire().await.ok() } else { None };
-        probe(&hub, &key, &mut prober, Via::KeptConnection).await;
+        probe(&hub, &key, &mut prober).await;
         drop(turn);
         keep_pulse(&hub, &key, &mut pulse);
         if let Some(done) = asked {
@@ -112,17 +112,14 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
 
 fn prober(hub: &Hub, key: &InstanceKey) -> Prober {
     let settings = hub.settings();
-    Prober::new(key.clone(), settings.probing.clone(), Arc::new(settings::probe_settings(&settings.config)))
+    Prober::new(key.clone(), settings.probing.clone(), settings::probe_settings(&settings.config))
 }
 
-async fn probe(hub: &Arc<Hub>, key: &InstanceKey, prober: &mut Prober, via: Via) {
+async fn probe(hub: &Arc<Hub>, key: &InstanceKey, prober: &mut Prober) {
     hub.observatory.attempt(key, hub.now());
     let clock = hub.clock;
-    let was_open = prober.is_connected();
-    let probe = prober.probe(&|| clock.now()).await;
-    // A kept connection that was closed, or not there yet, was opened anew for this probe.
-    let via = if was_open { via } else { Via::OwnConnection };
-    discovery::take_in(hub, key, probe, via).await;
+    let probe = prober.probe(|| clock.now()).await;
+    discovery::take_in(hub, key, probe).await;
 }
 
 /// Returns how long to wait until the next poll of `key`.
