@@ -16,6 +16,7 @@ fn other_value(id: Id) -> Option<Value> {
         | Id::UseSSL
         | Id::UseMutualTLS
         | Id::FailMasterPromotionOnLagMinutes
+        | Id::MySQLTopologyUseMutualTLS
         | Id::MySQLTopologyCredentialsConfigFile => None,
         Id::HTTPAdvertise => Some(json!("http://node1:3000")),
         Id::ListenAddress => Some(json!("127.0.0.1:3001")),

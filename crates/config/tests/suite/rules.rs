@@ -6,6 +6,16 @@ use config::{AuthMethod, ServerNameMethod, TlsUse, UnappliedPolicy};
 
 use crate::{accept, findings, refuse};
 
+#[test]
+fn half_a_certificate_and_an_empty_password_are_suspicious() {
+    let text = "{\n\"MySQLTopologySSLCertFile\": \"/c.pem\",\n\"HTTPAuthUser\": \"dba\",\n\"AuthenticationMethod\": \"basic\"}";
+    assert_eq!(
+        findings(text),
+        "! orc.json:2: MySQLTopologySSLCertFile is of no use without MySQLTopologySSLPrivateKeyFile\n\
+         ! orc.json:4: AuthenticationMethod \"basic\" without HTTPAuthPassword: the password is empty"
+    );
+}
+
 /// Each rule that refuses, with the line it points at.
 #[test]
 fn impossible_combinations_are_refused() {
@@ -76,6 +86,15 @@ fn impossible_combinations_are_refused() {
              false and let a proxy on this host speak TLS",
         ),
         ("{\"ListenAddress\": \"3000\"}", "orc.json:1: ListenAddress: expected host:port or :port, found \"3000\""),
+        (
+            "{\"MySQLTopologyUseMutualTLS\": true, \"MySQLTopologySSLCertFile\": \"/c.pem\"}",
+            "orc.json:1: MySQLTopologyUseMutualTLS needs MySQLTopologySSLCertFile and MySQLTopologySSLPrivateKeyFile: set \
+             both",
+        ),
+        (
+            "{\"ProcessesShellCommand\": \" \"}",
+            "orc.json:1: ProcessesShellCommand must name the shell that runs the hooks, such as \"bash\"",
+        ),
         ("{\"InstancePollSeconds\": 0}", "orc.json:1: InstancePollSeconds must be at least 1, found 0"),
         ("{\"DefaultInstancePort\": 70000}", "orc.json:1: DefaultInstancePort must be at most 65535, found 70000"),
         ("{\"MySQLConnectTimeoutSeconds\": -2}", "orc.json:1: MySQLConnectTimeoutSeconds must be at least 1, found -2"),
@@ -228,7 +247,8 @@ fn words_become_choices() {
     let tls = |text: &str| accept(text).config.topology_access.tls;
     assert_eq!(tls("{}"), TlsUse::WhereDemanded);
     assert_eq!(tls(r#"{"MySQLTopologyUseMixedTLS": false}"#), TlsUse::Never);
-    assert_eq!(tls(r#"{"MySQLTopologyUseMutualTLS": true}"#), TlsUse::Always);
+    let files = r#""MySQLTopologySSLCertFile": "/c.pem", "MySQLTopologySSLPrivateKeyFile": "/k.pem""#;
+    assert_eq!(tls(&format!("{{\"MySQLTopologyUseMutualTLS\": true, {files}}}")), TlsUse::Always);
     let unapplied = |text: &str| accept(text).config.recovery.unapplied;
     assert_eq!(unapplied("{}"), UnappliedPolicy::Promote);
     assert_eq!(unapplied(r#"{"FailMasterPromotionIfSQLThreadNotUpToDate": true}"#), UnappliedPolicy::Refuse);
