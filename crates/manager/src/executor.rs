@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt};
 use planner::{Action, HookList, Outcome, Plan, Step};
 use store::{Command, Ending, StepOutcome};
@@ -82,7 +83,8 @@ fn stages(plan: &Plan) -> Vec<Vec<Step>> {
 
 async fn perform_stage(hub: &Arc<Hub>, run: &Run, stage: &[Step]) -> Vec<Ended> {
     let side_by_side = hub.policy().parallel_moves.max(1);
-    stream::iter(stage).map(|step| perform_step(hub, run, step)).buffered(side_by_side).collect().await
+    let steps: Vec<BoxFuture<'_, Ended>> = stage.iter().map(|step| perform_step(hub, run, step).boxed()).collect();
+    stream::iter(steps).buffered(side_by_side).collect().await
 }
 
 async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {

@@ -79,13 +79,10 @@ impl Hub {
             suspects: Mutex::default(),
             recovering: Mutex::default(),
             fence_lines: Mutex::default(),
-            /// True when this node could last tell the store that it lives.
-    pub(crate) healthy: AtomicBool,
-    /// Why recoveries are held back, as last told, so that it is told once.
-    pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
-    /// Names that servers report and that were looked into: key probed, name reported.
-    pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
-    settings: RwLock::new(Arc::new(Settings::new(config))),
+            healthy: AtomicBool::new(true),
+            holds: Mutex::default(),
+            asked_names: Mutex::default(),
+            settings: RwLock::new(Arc::new(Settings::new(config))),
             view: Mutex::default(),
         }
     }

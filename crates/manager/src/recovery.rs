@@ -169,7 +169,7 @@ pub(crate) fn past_recoveries(hub: &Hub, diagnosis: &Diagnosis) -> Result<Vec<Pa
     const WHILE_FAILING: Duration = Duration::from_secs(60);
     let facts = &diagnosis.facts;
     let since = hub.now().minus(hub.policy().cooldown.max(WHILE_FAILING));
-    let rows = hub.store.blocking_recoveries(&facts.cluster_name, &facts.key, since)?;
+    let rows = hub.store.blocking_recoveries(&facts.cluster_name, std::slice::from_ref(&facts.key), since)?;
     Ok(rows.into_iter().map(past_recovery).collect())
 }
 
