@@ -191,7 +191,8 @@ async fn go_by(hub: &Arc<Hub>, key: &InstanceKey, reported: InstanceKey) {
         return;
     }
     let settings = hub.settings();
-    let mut prober = mysql::Prober::new(wanted.clone(), settings.probing.clone(), crate::settings::probe_settings(&config));
+    let mut prober =
+        mysql::Prober::new(wanted.clone(), settings.probing.clone(), crate::settings::probe_settings(&config));
     let clock = hub.clock;
     let there = prober.probe(|| clock.now()).await.observation.outcome;
     let here = hub.observatory.get(key).and_then(|watched| watched.instance.clone());

@@ -107,8 +107,14 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {
         Outcome::Skipped => StepOutcome::Skipped,
         Outcome::Failed => StepOutcome::Failed,
     };
-    let finished =
-        Command::StepFinished { uid: uid.clone(), epoch, number, outcome: stored, message: message.clone(), at: hub.now() };
+    let finished = Command::StepFinished {
+        uid: uid.clone(),
+        epoch,
+        number,
+        outcome: stored,
+        message: message.clone(),
+        at: hub.now(),
+    };
     if let Err(error) = hub.declare(finished).await {
         tracing::error!(recovery = %uid, step = number, %error, "a step was done and could not be journaled");
     }
@@ -162,7 +168,8 @@ async fn retreat(hub: &Arc<Hub>, run: &Run) {
         match &step.action {
             Action::StopReceiver { replica, .. } if run.finished.get(&step.number) == Some(&Outcome::Done) => {
                 if let Err(error) = hands::start_receiver(hub, replica).await {
-                    narrator::tell(hub, &run.uid, format!("cannot start the receiver of {replica} again: {error}")).await;
+                    narrator::tell(hub, &run.uid, format!("cannot start the receiver of {replica} again: {error}"))
+                        .await;
                 }
             }
             Action::Promote { server, .. } if run.finished.contains_key(&step.number) => {
@@ -179,7 +186,8 @@ async fn retreat(hub: &Arc<Hub>, run: &Run) {
 async fn close(hub: &Arc<Hub>, run: Run, promoted: bool, lost: Vec<InstanceKey>, errors: Vec<String>) -> Recovered {
     let Run { uid, epoch, plan, .. } = run;
     let successor = promoted.then(|| plan.successor.clone());
-    let mutated = plan.steps.iter().any(|step| step.action.changes_a_server() && run.finished.contains_key(&step.number));
+    let mutated =
+        plan.steps.iter().any(|step| step.action.changes_a_server() && run.finished.contains_key(&step.number));
     let alias = |key: &InstanceKey| hub.snapshot().instance(key).map(|server| server.labels.instance_alias.clone());
     let participating = plan.choice.candidates.iter().map(|candidate| candidate.key.clone()).collect();
     let summary = match &successor {

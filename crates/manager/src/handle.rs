@@ -252,9 +252,8 @@ impl Manager {
         }
         // In a task of its own: a recovery goes on when the caller hangs up.
         let (hub_of_task, snapshot) = (Arc::clone(hub), view.snapshot.clone());
-        let task = hub.tasks.spawn(async move {
-            recovery::consider(&hub_of_task, &snapshot, &diagnosis, &request).await
-        });
+        let task =
+            hub.tasks.spawn(async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &request).await });
         task.await.unwrap_or_else(|error| Err(Error::Unexpected(error.to_string())))
     }
 
@@ -308,8 +307,7 @@ impl Manager {
     /// # Errors
     /// [`Error::Configuration`] with every problem; the configuration in effect stays.
     pub async fn reload(&self, extra: Option<&Path>) -> Result<Vec<Finding>, Error> {
-        let (config, findings) =
-            (self.reload)(&self.hub.config(), extra).map_err(Error::Configuration)?;
+        let (config, findings) = (self.reload)(&self.hub.config(), extra).map_err(Error::Configuration)?;
         self.hub.configure(Arc::new(config));
         audit::record(&self.hub, "reload-configuration", None, "", "").await;
         Ok(findings)

@@ -60,7 +60,8 @@ async fn go_on(hub: &Arc<Hub>, recovery: &Recovery, plan: Plan, record: &PlanRec
     let resumed = Command::ResumeRecovery { uid: uid.clone(), epoch, node: hub.node.clone(), at: hub.now() };
     hub.declare(resumed).await?;
     let finished = finished_steps(&plan, record);
-    narrator::tell(hub, &uid, format!("going on with it: {} of {} steps are done", finished.len(), plan.steps.len())).await;
+    narrator::tell(hub, &uid, format!("going on with it: {} of {} steps are done", finished.len(), plan.steps.len()))
+        .await;
     let told = told_again(hub, recovery, &plan);
     let ended = executor::execute(hub, executor::Run { uid, epoch, plan, told, finished }).await;
     tracing::warn!(recovery = %ended.uid, successor = ?ended.successor, "ended a recovery of an earlier process");

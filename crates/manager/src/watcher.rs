@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql::{Prober, PulseEvent};
+use mysql::{FenceLine, Prober, PulseEvent, Rhythm};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -166,27 +166,32 @@ fn keep_pulse(hub: &Arc<Hub>, key: &InstanceKey, pulse: &mut Option<Cancellation
     }
 }
 
-/// Holds the pulse of `key` until it is lost.
+/// Holds the pulse of `key` for as long as it is a source, and a line to fence it by.
 async fn hold_pulse(hub: &Arc<Hub>, key: &InstanceKey) {
     let settings = hub.settings();
-    let every = settings.config.recovery.heartbeat;
-    let began = hub.now();
-    let lost = mysql::pulse(key, &settings.probing, every, PULSE_SLACK, |event| match event {
-        PulseEvent::Up { line } => {
-            lock(&hub.fence_lines).insert(key.clone(), line);
-        }
-    })
+    let rhythm = Rhythm { every: settings.config.recovery.heartbeat, slack: PULSE_SLACK, ..Rhythm::default() };
+    let line = FenceLine::default();
+    lock(&hub.fence_lines).insert(key.clone(), line.clone());
+    let clock = hub.clock;
+    mysql::pulse(
+        key.clone(),
+        settings.probing.clone(),
+        rhythm,
+        line,
+        || clock.now(),
+        |event| {
+            let PulseEvent::Lost { how, at, message } = event else { return };
+            tracing::info!(instance = %key, %how, %message, "lost the pulse");
+            if how == Unreachable::Hung {
+                // A connection that was silent for the heartbeat and its slack is a failed probe on a connection of its own.
+                let failure = ProbeFailure { kind: how, message, partial: false };
+                let seen = Observation { key: key.clone(), began: at, ended: at, outcome: Err(failure) };
+                hub.observatory.record(seen, Via::OwnConnection);
+            }
+            suspicion::suspect(hub, key);
+        },
+    )
     .await;
-    tracing::info!(instance = %key, how = %lost, "lost the pulse");
-    if lost == Unreachable::Hung {
-        // A connection that was silent for the heartbeat and its slack is a failed probe on a connection of its own.
-        let message = "gave no sign of life on an open connection".to_owned();
-        let failure = ProbeFailure { kind: lost, message, partial: false };
-        let now = hub.now();
-        let seen = Observation { key: key.clone(), began: now.max(began), ended: now, outcome: Err(failure) };
-        hub.observatory.record(seen, Via::OwnConnection);
-    }
-    suspicion::suspect(hub, key);
 }
 
 /// How late a sign of life may be. Generous: a loaded server is not a dead one.
