@@ -40,6 +40,11 @@ impl AdminSession {
         let session = connected.map_err(|error| anyhow!("{}", error.kind))?;
         Ok(Self { session, _bridge: bridge })
     }
+
+    /// Says goodbye. Dropping ends the connection too, which the server then counts as aborted.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
 }
 
 impl Deref for AdminSession {

@@ -61,7 +61,8 @@ impl Apt {
         }
         let signed = if Path::new(KEYRING).exists() { format!("[signed-by={KEYRING}] ") } else { String::new() };
         let sources = work.join("sources.list");
-        fs::write(&sources, format!("deb {signed}{} {suite} main\n", mirror())).context("cannot write a source list")?;
+        fs::write(&sources, format!("deb {signed}{} {suite} main\n", mirror()))
+            .context("cannot write a source list")?;
         fs::write(work.join("status"), "").context("cannot write an empty package state")?;
         let option = |name: &str, value: &Path| format!("-o{name}={}", value.display());
         let options = vec![
@@ -130,7 +131,8 @@ fn mirror() -> String {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     let parts = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten();
     files.extend(parts.filter_map(|entry| Some(entry.ok()?.path())));
-    let known = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "list" || extension == "sources");
+    let known =
+        |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "list" || extension == "sources");
     let texts = files.iter().filter(known).filter_map(|path| fs::read_to_string(path).ok());
     texts.filter_map(|text| mirror_in(&text)).next().unwrap_or_else(|| FALLBACK_MIRROR.to_owned())
 }
@@ -155,13 +157,16 @@ mod tests {
     fn the_mirror_is_read_from_both_formats() {
         let modern = "Types: deb\n# URIs: http://old/debian\nURIs: http://mirror.example/debian-security http://mirror.example/debian/\n";
         assert_eq!(mirror_in(modern).as_deref(), Some("http://mirror.example/debian"));
-        let classic = "# a comment\ndeb [arch=amd64 signed-by=/k.gpg] https://near.example/mirrors/debian bookworm main\n";
+        let classic =
+            "# a comment\ndeb [arch=amd64 signed-by=/k.gpg] https://near.example/mirrors/debian bookworm main\n";
         assert_eq!(mirror_in(classic).as_deref(), Some("https://near.example/mirrors/debian"));
     }
 
     #[test]
     fn other_archives_are_no_mirror() {
-        for text in ["", "deb http://archive.ubuntu.com/ubuntu noble main", "deb-src http://mirror.example/debian sid main"] {
+        for text in
+            ["", "deb http://archive.ubuntu.com/ubuntu noble main", "deb-src http://mirror.example/debian sid main"]
+        {
             assert_eq!(mirror_in(text), None, "{text}");
         }
     }

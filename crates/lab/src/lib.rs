@@ -10,6 +10,7 @@
 //! lab made are ever touched; nothing is installed on the machine. This is a tool for developers: errors are
 //! [`anyhow::Error`] with a text that says what to do.
 #![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod address;
 mod admin;
@@ -22,8 +23,8 @@ mod netns;
 pub mod paths;
 mod process;
 mod product;
-pub mod report;
 mod replication;
+pub mod report;
 mod server;
 pub mod servers;
 pub mod sweep;
@@ -37,5 +38,5 @@ pub use process::Signal;
 pub use product::{Accounts, Product};
 pub use replication::ReplicaState;
 pub use server::Server;
-pub use watcher::{TwoWritable, Watcher, Watched};
+pub use watcher::{TwoWritable, Watched, Watcher};
 pub use writer::{Commit, Outcome, Record, Verification, Writer, WriterOptions};

@@ -75,9 +75,10 @@ impl FromStr for Product {
 
     /// Reads a name as [`Product::name`] gives it.
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        Self::ALL.into_iter().find(|product| product.name() == text).ok_or_else(|| {
-            anyhow::anyhow!("no product {text:?}: there are {}", Self::ALL.map(Self::name).join(", "))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|product| product.name() == text)
+            .ok_or_else(|| anyhow::anyhow!("no product {text:?}: there are {}", Self::ALL.map(Self::name).join(", ")))
     }
 }
 

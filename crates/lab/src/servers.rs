@@ -86,11 +86,13 @@ fn fetched(product: Product, servers: &Path) -> Result<Installation> {
     let program = root.join("usr/sbin").join(product.program());
     let libraries = multiarch(&root).with_context(broken)?;
     let loader = loader(&root).with_context(broken)?;
-    let share = ["mysql", "mariadb"].map(|name| root.join("usr/share").join(name)).into_iter();
-    let share = share.filter(|share| share.join("charsets").exists()).next().with_context(broken)?;
+    let shares = ["mysql", "mariadb"].map(|name| root.join("usr/share").join(name));
+    let share = shares.into_iter().find(|share| share.join("charsets").exists()).with_context(broken)?;
     let old = root.join("lib").join(libraries.file_name().unwrap_or_default());
-    let mut options =
-        vec![format!("--lc-messages-dir={}", share.display()), format!("--character-sets-dir={}/charsets", share.display())];
+    let mut options = vec![
+        format!("--lc-messages-dir={}", share.display()),
+        format!("--character-sets-dir={}/charsets", share.display()),
+    ];
     let plugins = root.join("usr/lib/mysql/plugin");
     if plugins.exists() {
         options.push(format!("--plugin-dir={}", plugins.display()));

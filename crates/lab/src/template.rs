@@ -37,7 +37,11 @@ pub(crate) fn ensure(installation: &Installation) -> Result<()> {
     remove_dir(&fresh)?;
     create_dir(&fresh)?;
     tracing::info!(product = %installation.product, "initialising a data directory");
-    if installation.product.is_mariadb() { bootstrap(installation, &fresh)? } else { initialise(installation, &fresh)? }
+    if installation.product.is_mariadb() {
+        bootstrap(installation, &fresh)?
+    } else {
+        initialise(installation, &fresh)?
+    }
     for file in ["auto.cnf", "ib_buffer_pool", "lab-init.sql"] {
         // Each server makes its own identity; a missing file is fine.
         drop(fs::remove_file(fresh.join(file)));
@@ -100,8 +104,11 @@ fn bootstrap(installation: &Installation, data: &Path) -> Result<()> {
         let text = fs::read(part_path(share, part)?).with_context(|| format!("cannot read {part}"))?;
         script.write_all(&text).context("cannot write the bootstrap script")?;
     }
-    writeln!(script, "\nUSE mysql;\nDELETE FROM global_priv WHERE Host <> 'localhost' OR User = '';\nFLUSH PRIVILEGES;")
-        .context("cannot write")?;
+    writeln!(
+        script,
+        "\nUSE mysql;\nDELETE FROM global_priv WHERE Host <> 'localhost' OR User = '';\nFLUSH PRIVILEGES;"
+    )
+    .context("cannot write")?;
     writeln!(script, "{}", statements(installation.product).join("\n")).context("cannot write")?;
     let mut command = base(installation, data)?;
     command.args(["--bootstrap", "--skip-log-bin", "--max-allowed-packet=8M", "--net-buffer-length=16K"]);
