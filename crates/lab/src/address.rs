@@ -1,0 +1,81 @@
+//! Blocks of addresses, one per fleet, so that fleets of several processes do not collide.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use anyhow::{Context, Result, bail};
+
+/// How many fleets can run on a machine at one time.
+const BLOCKS: u8 = 200;
+
+/// Where the addresses of a fleet come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Range {
+    /// `127.77.BLOCK.n`, all on this host.
+    Loopback,
+    /// `198.18.BLOCK.n`, from the range that is set aside for tests of networks: each in a namespace of its own.
+    Namespaces,
+}
+
+/// The right to a block of addresses. The kernel takes it back when we end, however we end: it is a listening socket with
+/// a name in no file system, which no other process of this machine can have at the same time.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The number, from 1.
+    pub(crate) number: u8,
+    _claim: UnixListener,
+}
+
+impl Block {
+    /// Claims the block `number`; nothing when another process has it.
+    pub(crate) fn claim(number: u8) -> Result<Option<Self>> {
+        let name = SocketAddr::from_abstract_name(format!("orchestrator-lab-block-{number}"))
+            .context("cannot name a claim on addresses")?;
+        match UnixListener::bind_addr(&name) {
+            Ok(claim) => Ok(Some(Self { number, _claim: claim })),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(None),
+            Err(error) => Err(error).context("cannot claim addresses"),
+        }
+    }
+
+    /// Claims the first free block.
+    pub(crate) fn claim_any() -> Result<Self> {
+        for number in 1..=BLOCKS {
+            if let Some(block) = Self::claim(number)? {
+                return Ok(block);
+            }
+        }
+        bail!("all {BLOCKS} blocks of addresses are taken: end a few fleets first")
+    }
+
+    /// Returns the address of the server `index`, counted from 0.
+    pub(crate) fn address(&self, range: Range, index: u8) -> String {
+        let network = match range {
+            Range::Loopback => "127.77",
+            Range::Namespaces => "198.18",
+        };
+        format!("{network}.{}.{}", self.number, index + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_has_one_owner_until_it_is_dropped() {
+        let block = Block::claim_any().unwrap();
+        assert!(Block::claim(block.number).unwrap().is_none());
+        let number = block.number;
+        let other = Block::claim_any().unwrap();
+        assert_ne!(other.number, number);
+        drop(block);
+    }
+
+    #[test]
+    fn addresses_stay_in_their_range() {
+        let block = Block::claim_any().unwrap();
+        assert!(block.address(Range::Loopback, 0).starts_with("127.77."));
+        assert!(block.address(Range::Namespaces, 2).ends_with(".3"));
+    }
+}
