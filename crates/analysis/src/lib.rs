@@ -1,1 +1,82 @@
 //! Snapshot and policy in, diagnoses out.
+//!
+//! A *diagnosis* says what is wrong with one instance, with the [`Facts`] it rests on: what each replica testified, and
+//! when. Same snapshot and policy, same answer.
+//!
+//! Invariants: total, never fails, never waits; no I/O, no clock ("now" is in the snapshot), no randomness. It knows
+//! nothing of plans: what to do about a diagnosis is the planner's business.
+//!
+//! A failure mode is one file in `rules/`, and one row of [`rules::ALL`]; precedence is the declared `priority`, not the
+//! order of the rows.
+#![warn(missing_docs)]
+
+mod code;
+mod facts;
+mod policy;
+mod rules;
+mod testimony;
+
+pub use code::{Code, Structure};
+pub use facts::Facts;
+pub use policy::{ClusterFilter, KeyFilter, Policy};
+pub use testimony::{Testimony, Witness};
+
+use serde::{Deserialize, Serialize};
+use topology::{Graph, InstanceKey, Snapshot};
+
+/// What is wrong with one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// The instance.
+    pub subject: InstanceKey,
+    /// What is wrong; [`Code::NoProblem`] when only structural remarks apply.
+    pub code: Code,
+    /// Structural remarks, sorted.
+    pub structure: Vec<Structure>,
+    /// What it rests on.
+    pub facts: Facts,
+}
+
+/// Returns a diagnosis for each instance that has a problem or a structural remark, primaries first, then instances with
+/// more replicas, then by key. Instances in maintenance and ignored hosts are absent.
+pub fn diagnose(snapshot: &Snapshot, graph: &Graph, policy: &Policy) -> Vec<Diagnosis> {
+    let mut found: Vec<Diagnosis> = examine_all(snapshot, graph, policy)
+        .filter(|diagnosis| diagnosis.code != Code::NoProblem || !diagnosis.structure.is_empty())
+        .collect();
+    found.sort_by(|one, two| {
+        let rank = |diagnosis: &Diagnosis| {
+            (!diagnosis.facts.is_primary, std::cmp::Reverse(diagnosis.facts.replicas.len()), diagnosis.subject.clone())
+        };
+        rank(one).cmp(&rank(two))
+    });
+    found
+}
+
+/// Returns the diagnosis of one instance, also when nothing is wrong with it. None when it is unknown.
+pub fn diagnose_one(snapshot: &Snapshot, graph: &Graph, policy: &Policy, key: &InstanceKey) -> Option<Diagnosis> {
+    let watched = snapshot.get(key)?;
+    Some(examine(Facts::gather(snapshot, graph, policy, watched)))
+}
+
+fn examine_all<'a>(
+    snapshot: &'a Snapshot,
+    graph: &'a Graph,
+    policy: &'a Policy,
+) -> impl Iterator<Item = Diagnosis> + 'a {
+    let hidden =
+        |key: &InstanceKey| snapshot.declared.maintenance(key, snapshot.now).is_some() || policy.ignores.holds(key);
+    snapshot
+        .watched
+        .values()
+        .filter(move |watched| !hidden(&watched.key))
+        .map(move |watched| examine(Facts::gather(snapshot, graph, policy, watched)))
+}
+
+fn examine(facts: Facts) -> Diagnosis {
+    let code = rules::ALL
+        .iter()
+        .filter(|rule| (rule.examine)(&facts))
+        .min_by_key(|rule| rule.priority)
+        .map_or(Code::NoProblem, |rule| rule.code);
+    Diagnosis { subject: facts.key.clone(), code, structure: rules::structure(&facts), facts }
+}

@@ -1,1 +1,29 @@
-//! A diagnosis or a request in, a decision with a plan out.
+//! A diagnosis or a request in, a decision out: hold, with a typed reason, or act, with a plan.
+//!
+//! A [`Plan`] is an immutable, numbered list of [`Step`]s that leaves no choice to its execution: it names servers, GTID
+//! sets and order. It is written to the journal before a server is touched, so that any later process can go on with it.
+//! [`Hold`] says why nothing is done, in words an operator can act on. [`Choice`] shows every candidate, chosen or
+//! rejected, and why. [`Certificate`] is the written proof that nothing acknowledged is lost, or names what may be.
+//!
+//! Invariants: pure; emits plans, runs none. Constraints apply before the choice. [`lint`] checks any plan: the tree stays
+//! a tree, at most one writable head, nobody ahead of the new primary is attached below it.
+#![warn(missing_docs)]
+
+mod candidate;
+mod certificate;
+mod dead_primary;
+mod decide;
+mod explain;
+mod hold;
+mod lint;
+mod plan;
+mod receivers;
+
+pub use candidate::{Candidate, Choice, Preference, Rejection};
+pub use certificate::{Certificate, Verdict};
+pub use decide::{Context, Decision, PastRecovery, Request, decide};
+pub use explain::{Explanation, explain};
+pub use hold::Hold;
+pub use lint::{Flaw, lint};
+pub use plan::{Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
+pub use receivers::receivers_to_restart;

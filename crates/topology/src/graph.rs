@@ -30,10 +30,11 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Returns the graph of `snapshot`. A source that was never seen itself is a member too.
+    /// Returns the graph of `snapshot`. Members are instances that were seen, and sources that they name; an address
+    /// that was only heard of is none, since nobody knows whether a server is there.
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut graph = Self::default();
-        let mut keys: BTreeSet<InstanceKey> = snapshot.watched.keys().cloned().collect();
+        let mut keys: BTreeSet<InstanceKey> = snapshot.instances().map(|(watched, _)| watched.key.clone()).collect();
         for (watched, instance) in snapshot.instances() {
             if let Some(source) = parent(instance) {
                 if source != watched.key {

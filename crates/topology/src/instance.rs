@@ -391,6 +391,11 @@ impl Instance {
         self.channels.iter().fold(self.gtid.executed.clone(), |held, channel| held.union(&channel.retrieved))
     }
 
+    /// Returns the origin under which its own transactions stand in GTID sets: its UUID or, on MariaDB, its `server_id`.
+    pub fn gtid_origin(&self) -> String {
+        self.uuid.as_ref().map_or_else(|| self.server_id.to_string(), ToString::to_string)
+    }
+
     /// Returns replication lag in seconds: the custom query's where there is one, else the server's.
     pub fn lag_secs(&self) -> Option<u64> {
         self.labels.lag_secs.or_else(|| self.channel().and_then(|channel| channel.lag_secs))

@@ -1,0 +1,281 @@
+//! What is known about one instance and its replicas, counted once for all rules.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use topology::{
+    BinlogCoordinates, BinlogFormat, Graph, GtidMode, GtidSet, Instance, InstanceKey, Placement, ProbeFailure,
+    SemiSync, Snapshot, Timestamp, Watched,
+};
+
+use crate::{Policy, Testimony, Witness};
+
+/// The evidence that rules examine, and that people and the API are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The instance.
+    pub key: InstanceKey,
+    /// Its source, if it has one.
+    pub source: Option<InstanceKey>,
+    /// Name of its cluster.
+    pub cluster_name: String,
+    /// Alias of its cluster; the name where there is none.
+    pub cluster_alias: String,
+    /// Domain of its cluster; empty where unknown.
+    pub cluster_domain: String,
+    /// Policy recovers this cluster's primary without asking.
+    pub recovers_primary: bool,
+    /// Policy recovers this cluster's intermediate sources without asking.
+    pub recovers_intermediate: bool,
+    /// Policy makes read-only primaries writable.
+    pub recovers_non_writable: bool,
+    /// It heads its cluster: it replicates from nobody.
+    pub is_primary: bool,
+    /// It and its source replicate from each other.
+    pub is_co_primary: bool,
+    /// It is in a replication group.
+    pub is_group_member: bool,
+    /// Steps from the head of the cluster.
+    pub depth: u32,
+    /// Its last probe was good.
+    pub is_valid: bool,
+    /// Its last probe failed after some answers.
+    pub is_partial: bool,
+    /// Its last probe failed as a dead server's does, and another one on a connection of its own confirmed it.
+    pub is_confirmed_dead: bool,
+    /// How its last probe failed.
+    pub failure: Option<ProbeFailure>,
+    /// Since when its probes fail.
+    pub failing_since: Option<Timestamp>,
+    /// When it was last seen.
+    pub last_seen: Option<Timestamp>,
+    /// When the receivers of its replicas were last restarted to find out whether they can connect.
+    pub receivers_restarted: Option<Timestamp>,
+    /// It refuses writes.
+    pub is_read_only: bool,
+    /// It cannot reach its own source.
+    pub is_failing_to_connect: bool,
+    /// End of its binary log.
+    pub coordinates: BinlogCoordinates,
+    /// Where it stands.
+    pub placement: Placement,
+    /// Its semi-synchronous replication.
+    pub semi_sync: SemiSync,
+    /// Its GTID mode.
+    pub gtid_mode: GtidMode,
+    /// Direct replicas, sorted.
+    pub replicas: Vec<InstanceKey>,
+    /// What each direct replica says of it, in the order of `replicas`.
+    pub witnesses: Vec<Witness>,
+    /// Replicas whose facts are valid and not older than its failure.
+    pub valid_replicas: usize,
+    /// Of these, those that replicate: both threads run.
+    pub replicating_replicas: usize,
+    /// Replicas with a lag above the reasonable.
+    pub lagging_replicas: usize,
+    /// Replicas with a configured delay.
+    pub delayed_replicas: usize,
+    /// Replicas in downtime.
+    pub downtimed_replicas: usize,
+    /// Valid replicas that keep their position by MySQL's GTID.
+    pub mysql_gtid_replicas: usize,
+    /// Valid replicas that keep their position by MariaDB's GTID.
+    pub mariadb_gtid_replicas: usize,
+    /// Replicas with semi-synchronous replication enabled.
+    pub semi_sync_replicas: usize,
+    /// Replicas that log what they replicate.
+    pub logging_replicas: usize,
+    /// Of these, by format: statement, mixed, row.
+    pub logging_by_format: [usize; 3],
+    /// Of these, the number of release lines.
+    pub logging_lines: usize,
+    /// Smallest and largest GTID mode of the replicas.
+    pub replica_gtid_modes: Option<(GtidMode, GtidMode)>,
+    /// Transactions that a replica has and this source lacks, by replica; replicas in downtime left out.
+    pub errant: Vec<(InstanceKey, GtidSet)>,
+    /// End of its downtime, if it is in one.
+    pub downtime_ends: Option<Timestamp>,
+    /// The moment of the snapshot.
+    pub at: Timestamp,
+}
+
+/// How many probes on connections of their own must fail before silence is taken for death. A refused connection is the
+/// kernel's own word; a timeout may be load, and is asked for twice.
+const CONFIRMING_FAILURES_OF_SILENCE: u32 = 2;
+
+/// How long a receiver may take to connect to a living source before its silence means something.
+const TIME_TO_CONNECT: Duration = Duration::from_secs(1);
+
+impl Facts {
+    /// Returns the facts about `watched`.
+    pub fn gather(snapshot: &Snapshot, graph: &Graph, policy: &Policy, watched: &Watched) -> Self {
+        let mut facts = Self::about_itself(snapshot, graph, policy, watched);
+        let no_facts = Instance::default();
+        let own = watched.instance.as_deref().unwrap_or(&no_facts);
+        let mut lines = BTreeSet::new();
+        let upstream = upstream(snapshot, graph, &watched.key);
+        for key in graph.replicas(&watched.key) {
+            let Some(replica) = snapshot.get(key) else { continue };
+            facts.count_replica(snapshot, policy, own, &upstream, replica, &mut lines);
+        }
+        facts.logging_lines = lines.len();
+        facts
+    }
+
+    /// Returns what the direct replicas testify, in order.
+    pub fn testimonies(&self) -> impl Iterator<Item = Testimony> + '_ {
+        self.witnesses.iter().map(|witness| witness.says)
+    }
+
+    /// Returns the number of replicas that say they cannot connect.
+    pub fn cut_off_replicas(&self) -> usize {
+        self.testimonies().filter(|says| matches!(says, Testimony::CannotConnect(_))).count()
+    }
+
+    /// True when a fresh replica shows that the source lives: connected, or answered by it.
+    pub fn a_replica_sees_it_alive(&self) -> bool {
+        self.testimonies().any(|says| matches!(says, Testimony::Connected | Testimony::Answered(_)))
+    }
+
+    /// True when the death of the server is witnessed from two sides: this node's confirmed failures, and at least one
+    /// replica that cannot connect while none sees it alive.
+    pub fn is_witnessed_dead(&self) -> bool {
+        self.is_confirmed_dead && self.cut_off_replicas() > 0 && !self.a_replica_sees_it_alive()
+    }
+
+    /// True when a receiver that is still trying, without an error so far, has had long enough to connect to a living
+    /// source. A moment after it was restarted it is trying in any case.
+    fn had_time_to_connect(&self) -> bool {
+        let long_ago = |moment: Option<Timestamp>| moment.is_none_or(|moment| self.at.since(moment) >= TIME_TO_CONNECT);
+        long_ago(self.failing_since) && long_ago(self.receivers_restarted)
+    }
+
+    fn about_itself(snapshot: &Snapshot, graph: &Graph, policy: &Policy, watched: &Watched) -> Self {
+        let key = &watched.key;
+        let cluster = graph.cluster_of(key);
+        let own = watched.instance.as_deref();
+        let channel = own.and_then(Instance::channel);
+        let is_secondary =
+            own.and_then(|own| own.group.as_ref()).is_some_and(|group| group.single_primary && !group.is_primary);
+        Self {
+            key: key.clone(),
+            source: graph.source(key).cloned(),
+            cluster_name: cluster.map(|cluster| cluster.name.clone()).unwrap_or_default(),
+            cluster_alias: cluster.map(|cluster| cluster.alias.clone()).unwrap_or_default(),
+            cluster_domain: cluster.map(|cluster| cluster.domain.clone()).unwrap_or_default(),
+            recovers_primary: cluster.is_some_and(|cluster| policy.recovers_primary.holds(cluster)),
+            recovers_intermediate: cluster.is_some_and(|cluster| policy.recovers_intermediate.holds(cluster)),
+            recovers_non_writable: policy.recover_non_writable,
+            is_primary: graph.source(key).is_none() && !is_secondary,
+            is_co_primary: graph.is_co_primary(key),
+            is_group_member: own.is_some_and(|own| own.group.is_some()),
+            depth: graph.depth(key),
+            is_valid: watched.is_valid(),
+            is_partial: watched.failure.as_ref().is_some_and(|failure| failure.partial),
+            is_confirmed_dead: is_confirmed_dead(watched),
+            failure: watched.failure.clone(),
+            failing_since: watched.failing_since,
+            last_seen: watched.seen,
+            receivers_restarted: watched.receivers_restarted,
+            is_read_only: own.is_some_and(|own| !own.writes.is_writable()),
+            is_failing_to_connect: channel
+                .is_some_and(|channel| matches!(Testimony::of(channel), Testimony::CannotConnect(errno) if errno != 0)),
+            coordinates: own.map(|own| own.binlog.coordinates.clone()).unwrap_or_default(),
+            placement: own.map(|own| own.placement.clone()).unwrap_or_default(),
+            semi_sync: own.map(|own| own.semi_sync.clone()).unwrap_or_default(),
+            gtid_mode: own.map(|own| own.gtid.mode).unwrap_or_default(),
+            downtime_ends: snapshot.declared.downtime(key, snapshot.now).map(|downtime| downtime.ends),
+            at: snapshot.now,
+            ..Self::default()
+        }
+    }
+
+    fn count_replica(
+        &mut self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        source: &Instance,
+        upstream: &[String],
+        watched: &Watched,
+        lines: &mut BTreeSet<(u16, u16)>,
+    ) {
+        let key = &watched.key;
+        let Some(replica) = watched.instance.as_deref() else { return };
+        let channel = replica.channels.iter().find(|channel| channel.source == self.key);
+        // Facts older than the failure say nothing about it.
+        let is_fresh = self.failing_since.map_or(watched.is_valid(), |since| watched.is_fresh(since));
+        let says = match channel.map(Testimony::of) {
+            Some(Testimony::CannotConnect(0)) if is_fresh && !self.had_time_to_connect() => Testimony::Silent,
+            Some(says) if is_fresh => says,
+            _ => Testimony::Absent,
+        };
+        self.replicas.push(key.clone());
+        self.witnesses.push(Witness {
+            key: key.clone(),
+            says,
+            seen: watched.seen,
+            applier_running: channel.is_some_and(|channel| channel.applier == topology::ThreadState::Running),
+        });
+        if is_fresh {
+            self.valid_replicas += 1;
+            self.replicating_replicas += usize::from(channel.is_some_and(topology::Channel::is_replicating));
+            let by_gtid = channel.is_some_and(|channel| channel.auto_position);
+            self.mysql_gtid_replicas += usize::from(by_gtid && !replica.version.is_mariadb());
+            self.mariadb_gtid_replicas += usize::from(by_gtid && replica.version.is_mariadb());
+        }
+        let lag = replica.lag_secs().is_some_and(|lag| lag > policy.reasonable_lag.as_secs());
+        let is_downtimed = snapshot.declared.downtime(key, snapshot.now).is_some();
+        self.lagging_replicas += usize::from(lag);
+        self.delayed_replicas += usize::from(channel.is_some_and(|channel| channel.delay_secs > 0));
+        self.downtimed_replicas += usize::from(is_downtimed);
+        self.semi_sync_replicas += usize::from(replica.semi_sync.replica.enabled);
+        if replica.can_be_source() {
+            self.logging_replicas += 1;
+            self.logging_by_format[match replica.binlog.format {
+                BinlogFormat::Statement => 0,
+                BinlogFormat::Mixed => 1,
+                BinlogFormat::Row => 2,
+            }] += 1;
+            lines.insert(replica.version.line());
+        }
+        let mode = replica.gtid.mode;
+        let (least, most) = self.replica_gtid_modes.unwrap_or((mode, mode));
+        self.replica_gtid_modes = Some((least.min(mode), most.max(mode)));
+        if !is_downtimed {
+            let errant = errant(upstream, source, replica);
+            if !errant.is_empty() {
+                self.errant.push((key.clone(), errant));
+            }
+        }
+    }
+}
+
+fn is_confirmed_dead(watched: &Watched) -> bool {
+    use topology::Unreachable as How;
+    watched.failure.as_ref().is_some_and(|failure| match failure.kind {
+        How::Refused => watched.failures >= 1,
+        kind => kind.looks_dead() && watched.failures >= CONFIRMING_FAILURES_OF_SILENCE,
+    })
+}
+
+/// Returns the GTID origins of `key` and of every server above it.
+fn upstream(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -> Vec<String> {
+    let mut origins = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut next = Some(key);
+    while let Some(key) = next.filter(|key| seen.insert(*key)) {
+        origins.extend(snapshot.instance(key).map(Instance::gtid_origin));
+        next = graph.source(key);
+    }
+    origins
+}
+
+/// Returns what `replica` executed and `source` did not. The two were read at different moments: new transactions of the
+/// servers above reach the replica between the two probes and are not errant.
+fn errant(upstream: &[String], source: &Instance, replica: &Instance) -> GtidSet {
+    if source.gtid.executed.is_empty() || replica.gtid.executed.is_empty() {
+        return GtidSet::default();
+    }
+    GtidSet::errant(&replica.gtid.executed, &source.gtid.executed, upstream.iter().map(String::as_str))
+}

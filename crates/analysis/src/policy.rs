@@ -1,0 +1,134 @@
+//! What operators configured, as far as diagnosing and deciding need it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use topology::{Cluster, InstanceKey};
+
+/// A filter on instances that somebody configured.
+#[derive(Clone)]
+pub struct KeyFilter(Arc<dyn Fn(&InstanceKey) -> bool + Send + Sync>);
+
+impl KeyFilter {
+    /// Returns the filter that `holds` decides.
+    pub fn new(holds: impl Fn(&InstanceKey) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(holds))
+    }
+
+    /// True when `key` is meant.
+    pub fn holds(&self, key: &InstanceKey) -> bool {
+        (self.0)(key)
+    }
+}
+
+impl Default for KeyFilter {
+    /// Returns the filter that means nobody.
+    fn default() -> Self {
+        Self::new(|_| false)
+    }
+}
+
+impl fmt::Debug for KeyFilter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("KeyFilter")
+    }
+}
+
+/// A filter on clusters that somebody configured.
+#[derive(Clone)]
+pub struct ClusterFilter(Arc<dyn Fn(&Cluster) -> bool + Send + Sync>);
+
+impl ClusterFilter {
+    /// Returns the filter that `holds` decides.
+    pub fn new(holds: impl Fn(&Cluster) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(holds))
+    }
+
+    /// True when `cluster` is meant.
+    pub fn holds(&self, cluster: &Cluster) -> bool {
+        (self.0)(cluster)
+    }
+}
+
+impl Default for ClusterFilter {
+    /// Returns the filter that means no cluster.
+    fn default() -> Self {
+        Self::new(|_| false)
+    }
+}
+
+impl fmt::Debug for ClusterFilter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("ClusterFilter")
+    }
+}
+
+/// What operators configured. Defaults are the configuration's.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// `ReasonableReplicationLagSeconds`.
+    pub reasonable_lag: Duration,
+    /// `RecoveryIgnoreHostnameFilters`: left out of analysis.
+    pub ignores: KeyFilter,
+    /// `RecoverMasterClusterFilters`: recovered without asking.
+    pub recovers_primary: ClusterFilter,
+    /// `RecoverIntermediateMasterClusterFilters`.
+    pub recovers_intermediate: ClusterFilter,
+    /// `RecoverNonWriteableMaster`.
+    pub recover_non_writable: bool,
+    /// `PromotionIgnoreHostnameFilters`: never promoted.
+    pub never_promote: KeyFilter,
+    /// `CandidateInstanceExpireMinutes`: how long a registered promotion rule lasts.
+    pub rule_expires_after: Duration,
+    /// `RecoveryPeriodBlockSeconds`: how long after a recovery the same kind is not repeated on a cluster.
+    pub cooldown: Duration,
+    /// `PrimaryRestartGraceSeconds`: how long a dead primary may take to come back by itself.
+    pub restart_grace: Duration,
+    /// `ReceiverRestartAfterSeconds`: how long a primary is unreachable before receivers that believe in it are asked.
+    pub receiver_restart_after: Duration,
+    /// `PreventCrossDataCenterMasterFailover`.
+    pub same_data_center: bool,
+    /// `PreventCrossRegionMasterFailover`.
+    pub same_region: bool,
+    /// `FailMasterPromotionOnLagMinutes`; none when 0.
+    pub max_promotion_lag: Option<Duration>,
+    /// `FailMasterPromotionIfSQLThreadNotUpToDate`.
+    pub refuse_unapplied: bool,
+    /// `PromotionDrainTimeoutSeconds`: how long a candidate may take to apply what it received.
+    pub drain_timeout: Duration,
+    /// `DetachLostReplicasAfterMasterFailover`.
+    pub detach_lost: bool,
+    /// `MasterFailoverLostInstancesDowntimeMinutes`; a year when 0.
+    pub lost_downtime: Duration,
+    /// `ApplyMySQLPromotionAfterMasterFailover`: make the promoted server writable.
+    pub apply_promotion: bool,
+    /// `MaxConcurrentReplicaOperations`.
+    pub parallel_moves: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            reasonable_lag: Duration::from_secs(10),
+            ignores: KeyFilter::default(),
+            recovers_primary: ClusterFilter::default(),
+            recovers_intermediate: ClusterFilter::default(),
+            recover_non_writable: false,
+            never_promote: KeyFilter::default(),
+            rule_expires_after: Duration::from_secs(3600),
+            cooldown: Duration::from_secs(3600),
+            restart_grace: Duration::ZERO,
+            receiver_restart_after: Duration::from_secs(1),
+            same_data_center: false,
+            same_region: false,
+            max_promotion_lag: None,
+            refuse_unapplied: false,
+            drain_timeout: Duration::from_secs(60),
+            detach_lost: true,
+            lost_downtime: Duration::from_secs(365 * 86_400),
+            apply_promotion: true,
+            parallel_moves: 5,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Structural remarks: not failures, but what would make one worse.
+
+use topology::GtidMode;
+
+use crate::{Facts, Structure};
+
+/// Returns every remark that applies, sorted.
+pub(crate) fn structure(facts: &Facts) -> Vec<Structure> {
+    let mut found = Vec::new();
+    let count = facts.replicas.len();
+    let [statement, mixed, row] = facts.logging_by_format;
+    let of_primary = [
+        (statement > 0 && mixed > 0, Structure::StatementAndMixedLogging),
+        (statement > 0 && row > 0, Structure::StatementAndRowLogging),
+        (mixed > 0 && row > 0, Structure::MixedAndRowLogging),
+        (facts.logging_lines > 1, Structure::MultipleMajorVersionsLogging),
+        (facts.logging_replicas == 0 && count > 1, Structure::NoLoggingReplicas),
+        (count > 1 && !all_by_gtid(facts), Structure::NoFailoverSupport),
+        (facts.is_valid && facts.is_read_only, Structure::NoWritablePrimary),
+        (semi_sync_fell_back(facts), Structure::NotEnoughSemiSyncReplicas),
+    ];
+    if facts.is_primary {
+        found.extend(of_primary.into_iter().filter(|(applies, _)| *applies).map(|(_, remark)| remark));
+    }
+    let modes_differ = |(least, most): (GtidMode, GtidMode)| facts.gtid_mode != least || facts.gtid_mode != most;
+    if facts.replica_gtid_modes.is_some_and(modes_differ) {
+        found.push(Structure::DifferentGtidModes);
+    }
+    if !facts.errant.is_empty() {
+        found.push(Structure::ErrantGtid);
+    }
+    found.sort();
+    found
+}
+
+fn all_by_gtid(facts: &Facts) -> bool {
+    let valid = facts.valid_replicas;
+    // With no valid replica nothing is known: a remark about it would be noise beside the real problem.
+    valid == 0 || facts.mysql_gtid_replicas == valid || facts.mariadb_gtid_replicas == valid
+}
+
+fn semi_sync_fell_back(facts: &Facts) -> bool {
+    let semi_sync = &facts.semi_sync;
+    semi_sync.source.enabled
+        && !semi_sync.source.active
+        && semi_sync.wait_count > 0
+        && semi_sync.clients < semi_sync.wait_count
+}

@@ -1,0 +1,321 @@
+//! Who could be promoted, in which order, and why the others could not.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use analysis::{Facts, Policy};
+use serde::{Deserialize, Serialize};
+use topology::{GtidSet, Instance, InstanceKey, PromotionRule, Snapshot, ThreadState};
+
+/// Why a replica cannot be promoted. Constraints, not preferences: they apply before the choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rejection {
+    /// It was not read since the failure.
+    DoesNotAnswer,
+    /// Its promotion rule is `must_not`.
+    MustNot,
+    /// `PromotionIgnoreHostnameFilters` names it.
+    Filtered,
+    /// Another replica has the rule `must`.
+    AnotherMust {
+        /// That replica.
+        key: InstanceKey,
+    },
+    /// It has no binary log.
+    NoBinaryLog,
+    /// It does not log what it replicates, so others could not be attached below it.
+    DoesNotLogReplicated,
+    /// It does not keep its position by GTID.
+    NoGtid,
+    /// It is in maintenance.
+    InMaintenance {
+        /// Who.
+        owner: String,
+    },
+    /// Its applier stopped with an error while it holds transactions that it has not applied.
+    BrokenApplier {
+        /// `Last_SQL_Errno`.
+        errno: u32,
+    },
+    /// `PreventCrossDataCenterMasterFailover`.
+    OtherDataCenter {
+        /// Where it is.
+        here: String,
+        /// Where the failed primary is.
+        there: String,
+    },
+    /// `PreventCrossRegionMasterFailover`.
+    OtherRegion {
+        /// Where it is.
+        here: String,
+        /// Where the failed primary is.
+        there: String,
+    },
+    /// `FailMasterPromotionOnLagMinutes`.
+    Lags {
+        /// Its lag in seconds; none when unknown.
+        secs: Option<u64>,
+    },
+    /// `FailMasterPromotionIfSQLThreadNotUpToDate`.
+    Unapplied,
+    /// It logs in a format that most replicas cannot apply, or is of a newer line than most.
+    AheadOfOthers {
+        /// What differs.
+        what: String,
+    },
+    /// It lacks transactions that no reachable replica which could serve them to it has.
+    CannotCatchUp {
+        /// What it lacks.
+        lacks: GtidSet,
+    },
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DoesNotAnswer => write!(out, "does not answer"),
+            Self::MustNot => write!(out, "promotion rule must_not"),
+            Self::Filtered => write!(out, "PromotionIgnoreHostnameFilters"),
+            Self::AnotherMust { key } => write!(out, "{key} has the promotion rule must"),
+            Self::NoBinaryLog => write!(out, "has no binary log"),
+            Self::DoesNotLogReplicated => write!(out, "does not log what it replicates"),
+            Self::NoGtid => write!(out, "does not use GTID"),
+            Self::InMaintenance { owner } => write!(out, "in maintenance by {owner}"),
+            Self::BrokenApplier { errno } => write!(out, "its applier is broken (error {errno})"),
+            Self::OtherDataCenter { here, there } => write!(out, "data centre {here:?}, not {there:?}"),
+            Self::OtherRegion { here, there } => write!(out, "region {here:?}, not {there:?}"),
+            Self::Lags { secs: Some(secs) } => write!(out, "lags {secs} s"),
+            Self::Lags { secs: None } => write!(out, "its lag is unknown"),
+            Self::Unapplied => write!(out, "has not applied all it received"),
+            Self::AheadOfOthers { what } => write!(out, "{what} than most of its siblings"),
+            Self::CannotCatchUp { lacks } => write!(out, "lacks {lacks}, and nobody can serve it"),
+        }
+    }
+}
+
+/// What orders the candidates, most important first; the smaller is the better. One total order: equal only for the
+/// same server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Preference {
+    /// Not the server that was asked for.
+    pub not_asked_for: bool,
+    /// In downtime.
+    pub downtimed: bool,
+    /// Delayed by configuration, or lagging unreasonably: to drain it would take long.
+    pub slow: bool,
+    /// Promotion rule.
+    pub rule: PromotionRule,
+    /// Not in the data centre and environment of the failed primary.
+    pub elsewhere: bool,
+    /// Has transactions of its own that the failed primary never had.
+    pub errant: bool,
+    /// Transactions that it lacks and would have to fetch from another replica first.
+    pub lacks: u64,
+    /// Logs less strictly than ROW.
+    pub format: Reverse<topology::BinlogFormat>,
+    /// Release line: the older can be a source of the newer.
+    pub line: (u16, u16),
+    /// Address, so that no two are equal.
+    pub key: InstanceKey,
+}
+
+/// One replica, as a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The replica.
+    pub key: InstanceKey,
+    /// Why it cannot be promoted; empty when it can.
+    pub rejections: Vec<Rejection>,
+    /// What orders it among the others.
+    pub preference: Preference,
+    /// All it holds: received and executed.
+    pub held: GtidSet,
+    /// What it would have to fetch from another replica first.
+    pub lacks: GtidSet,
+}
+
+/// All replicas of a failed primary, as candidates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The best that can be promoted.
+    pub chosen: Option<InstanceKey>,
+    /// Who serves it what it lacks first; none when it lacks nothing.
+    pub donor: Option<InstanceKey>,
+    /// Every direct replica, best first, those that cannot be promoted last.
+    pub candidates: Vec<Candidate>,
+    /// All that the replicas that answer hold together.
+    pub held_together: GtidSet,
+}
+
+impl Choice {
+    /// Returns the candidate `key`.
+    pub fn candidate(&self, key: &InstanceKey) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| &candidate.key == key)
+    }
+
+    /// Ranks the direct replicas of the server that `facts` are about. `asked` names one that somebody wants. Replicas
+    /// for which `answers` is false were not read since the failure.
+    pub fn among(
+        snapshot: &Snapshot,
+        policy: &Policy,
+        facts: &Facts,
+        asked: Option<&InstanceKey>,
+        answers: &dyn Fn(&InstanceKey) -> bool,
+    ) -> Self {
+        let replicas: Vec<&Instance> = facts.replicas.iter().filter_map(|key| snapshot.instance(key)).collect();
+        let answering: Vec<&Instance> = replicas.iter().copied().filter(|replica| answers(&replica.key)).collect();
+        let held_together = answering.iter().fold(GtidSet::default(), |held, replica| held.union(&replica.held()));
+        let failed = snapshot.instance(&facts.key);
+        let judge =
+            Judge { snapshot, policy, facts, failed, asked, answering: &answering, held_together: &held_together };
+        let mut candidates: Vec<Candidate> =
+            replicas.iter().map(|replica| judge.candidate(replica, answers(&replica.key))).collect();
+        candidates.sort_by(|one, two| {
+            (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
+        });
+        let best = candidates.first().filter(|best| best.rejections.is_empty());
+        let donor = best.filter(|best| !best.lacks.is_empty()).and_then(|best| judge.donor(&best.key, &best.lacks));
+        Self { chosen: best.map(|best| best.key.clone()), donor, candidates, held_together }
+    }
+}
+
+struct Judge<'a> {
+    snapshot: &'a Snapshot,
+    policy: &'a Policy,
+    facts: &'a Facts,
+    failed: Option<&'a Instance>,
+    asked: Option<&'a InstanceKey>,
+    answering: &'a [&'a Instance],
+    held_together: &'a GtidSet,
+}
+
+impl Judge<'_> {
+    fn candidate(&self, replica: &Instance, answers: bool) -> Candidate {
+        let held = replica.held();
+        let lacks = self.held_together.subtract(&held);
+        let mut rejections = self.constraints(replica, answers, &held);
+        if answers && !lacks.is_empty() && self.donor(&replica.key, &lacks).is_none() {
+            rejections.push(Rejection::CannotCatchUp { lacks: lacks.clone() });
+        }
+        let preference = self.preference(replica, &held, &lacks);
+        Candidate { key: replica.key.clone(), rejections, preference, held, lacks }
+    }
+
+    fn constraints(&self, replica: &Instance, answers: bool, held: &GtidSet) -> Vec<Rejection> {
+        let key = &replica.key;
+        let rule = self.rule(key);
+        let mut found = Vec::new();
+        let mut reject = |applies: bool, why: Rejection| {
+            if applies {
+                found.push(why);
+            }
+        };
+        reject(!answers, Rejection::DoesNotAnswer);
+        reject(rule == PromotionRule::MustNot, Rejection::MustNot);
+        reject(self.policy.never_promote.holds(key), Rejection::Filtered);
+        if let Some(other) = self.another_must(key, rule) {
+            reject(true, Rejection::AnotherMust { key: other });
+        }
+        reject(!replica.binlog.enabled, Rejection::NoBinaryLog);
+        reject(replica.binlog.enabled && !replica.binlog.logs_replica_updates, Rejection::DoesNotLogReplicated);
+        reject(!replica.channel().is_some_and(|channel| channel.auto_position), Rejection::NoGtid);
+        if let Some(maintenance) = self.snapshot.declared.maintenance(key, self.snapshot.now) {
+            reject(true, Rejection::InMaintenance { owner: maintenance.owner.clone() });
+        }
+        let applied_all = replica.gtid.executed.contains(held);
+        if let Some(channel) = replica.channel() {
+            let broken = channel.applier == ThreadState::Stopped && channel.applier_errno != 0;
+            reject(broken && !applied_all, Rejection::BrokenApplier { errno: channel.applier_errno });
+        }
+        reject(self.policy.refuse_unapplied && !applied_all, Rejection::Unapplied);
+        if let Some(limit) = self.policy.max_promotion_lag {
+            // A replica whose applier waits for nothing has no lag to speak of, though the server may say NULL.
+            let secs = replica.lag_secs().or(applied_all.then_some(0));
+            reject(secs.is_none_or(|secs| secs >= limit.as_secs()), Rejection::Lags { secs });
+        }
+        found.extend(self.geography(replica));
+        found.extend(self.compatibility(replica));
+        found
+    }
+
+    fn geography(&self, replica: &Instance) -> Vec<Rejection> {
+        let (here, there) = (&replica.placement, &self.facts.placement);
+        let mut found = Vec::new();
+        if self.policy.same_data_center && here.data_center != there.data_center {
+            found.push(Rejection::OtherDataCenter { here: here.data_center.clone(), there: there.data_center.clone() });
+        }
+        if self.policy.same_region && here.region != there.region {
+            found.push(Rejection::OtherRegion { here: here.region.clone(), there: there.region.clone() });
+        }
+        found
+    }
+
+    /// A newer server, or one that logs ROW, cannot be the source of older ones: with most siblings older, promoting it
+    /// would lose most of them.
+    fn compatibility(&self, replica: &Instance) -> Option<Rejection> {
+        let line = most_common(self.answering.iter().map(|sibling| sibling.version.line()))?;
+        let format = most_common(self.answering.iter().map(|sibling| sibling.binlog.format))?;
+        if replica.version.line() > line {
+            return Some(Rejection::AheadOfOthers { what: format!("version {} is newer", replica.version) });
+        }
+        (replica.binlog.format > format).then(|| Rejection::AheadOfOthers {
+            what: format!("binlog format {} is stricter", replica.binlog.format.as_str()),
+        })
+    }
+
+    fn preference(&self, replica: &Instance, held: &GtidSet, lacks: &GtidSet) -> Preference {
+        let channel = replica.channel();
+        let delayed = channel.is_some_and(|channel| channel.delay_secs > 0);
+        let lags = replica.lag_secs().is_some_and(|lag| lag > self.policy.reasonable_lag.as_secs());
+        let errant = self.failed.is_some_and(|failed| {
+            let origin = failed.gtid_origin();
+            !failed.gtid.executed.is_empty()
+                && !GtidSet::errant(held, &failed.gtid.executed, Some(origin.as_str())).is_empty()
+        });
+        let (here, there) = (&replica.placement, &self.facts.placement);
+        Preference {
+            not_asked_for: self.asked.is_some_and(|asked| asked != &replica.key),
+            downtimed: self.snapshot.declared.downtime(&replica.key, self.snapshot.now).is_some(),
+            slow: delayed || lags,
+            rule: self.rule(&replica.key),
+            elsewhere: here.data_center != there.data_center || here.environment != there.environment,
+            errant,
+            lacks: lacks.count(),
+            format: Reverse(replica.binlog.format),
+            line: replica.version.line(),
+            key: replica.key.clone(),
+        }
+    }
+
+    /// Returns the sibling that can serve all that `candidate` lacks from its binary logs.
+    fn donor(&self, candidate: &InstanceKey, lacks: &GtidSet) -> Option<InstanceKey> {
+        self.answering
+            .iter()
+            .filter(|sibling| &sibling.key != candidate && sibling.can_be_source())
+            .filter(|sibling| sibling.held().contains(lacks))
+            .filter(|sibling| sibling.gtid.purged.intersect(lacks).is_empty())
+            .filter(|sibling| sibling.channel().is_none_or(|channel| channel.applier_errno == 0))
+            .map(|sibling| sibling.key.clone())
+            .next()
+    }
+
+    fn rule(&self, key: &InstanceKey) -> PromotionRule {
+        self.snapshot.promotion_rule(key, self.policy.rule_expires_after)
+    }
+
+    fn another_must(&self, key: &InstanceKey, rule: PromotionRule) -> Option<InstanceKey> {
+        if rule == PromotionRule::Must || self.asked == Some(key) {
+            return None;
+        }
+        self.facts.replicas.iter().find(|other| self.rule(other) == PromotionRule::Must).cloned()
+    }
+}
+
+/// Returns the value that most have; of equally frequent ones the smallest.
+fn most_common<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts = std::collections::BTreeMap::new();
+    for value in values {
+        *counts.entry(value).or_insert(0_usize) += 1;
+    }
+    counts.into_iter().max_by_key(|(value, count)| (*count, Reverse(*value))).map(|(value, _)| value)
+}

@@ -1,0 +1,144 @@
+//! The plan that replaces a dead primary.
+//!
+//! Order: hooks that may refuse → receivers stop, so that what replicas hold is final → the candidate fetches what only
+//! another replica has → it applies all it received, while the old primary is fenced as far as it can be reached → it is
+//! promoted → the others move below it, and the world is told → lost servers are detached and put into downtime → hooks.
+
+use analysis::{Facts, Policy, Testimony};
+use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
+
+use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Step, Threads};
+
+/// Returns the plan that promotes `successor`, the choice's best.
+pub(crate) fn plan(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    facts: &Facts,
+    choice: Choice,
+    successor: &InstanceKey,
+    with_hooks: bool,
+) -> Plan {
+    let answers = answers(snapshot, facts);
+    let certificate = Certificate::of(snapshot, facts, &choice, &answers);
+    let mut lost = Vec::new();
+    let mut kept = Vec::new();
+    let purged = snapshot.instance(successor).map(|instance| instance.gtid.purged.clone()).unwrap_or_default();
+    for key in facts.replicas.iter().filter(|key| *key != successor) {
+        match snapshot.instance(key).filter(|_| answers(key)) {
+            None => lost.push(Lost { key: key.clone(), why: "does not answer".to_owned(), is_reachable: false }),
+            Some(replica) => match cannot_follow(replica, &choice.held_together, &purged) {
+                Some(why) => lost.push(Lost { key: key.clone(), why, is_reachable: true }),
+                None => kept.push(replica),
+            },
+        }
+    }
+    let failed = snapshot.instance(&facts.key);
+    let reachable: Vec<&Instance> =
+        facts.replicas.iter().filter(|key| answers(key)).filter_map(|key| snapshot.instance(key)).collect();
+
+    let mut steps = Steps::default();
+    if with_hooks {
+        steps.stage(true, [Action::RunHooks(HookList::PreFailover)]);
+    }
+    let stop = |replica: &&Instance| Action::StopReceiver { replica: replica.key.clone(), held: replica.held() };
+    // The candidate's receiver must be still, or its data is not final. One of another replica may fail: that replica is
+    // then looked at again when it is moved.
+    steps.stage(true, reachable.iter().filter(|replica| &replica.key == successor).map(stop));
+    steps.same_stage(true, reachable.iter().filter(|replica| &replica.key != successor).map(stop));
+    if let Some(donor) = &choice.donor {
+        let until = choice.held_together.clone();
+        steps.stage(true, [Action::CatchUp { candidate: successor.clone(), donor: donor.clone(), until }]);
+    }
+    let until = choice.held_together.clone();
+    steps.stage(true, [Action::Drain { candidate: successor.clone(), until, within: policy.drain_timeout }]);
+    let uuid = failed.and_then(|failed| failed.uuid.clone());
+    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid }]);
+    steps.stage(
+        true,
+        [Action::Promote {
+            server: successor.clone(),
+            writable: policy.apply_promotion,
+            semi_sync: facts.semi_sync.source.enabled,
+        }],
+    );
+    steps.stage(
+        false,
+        kept.iter().map(|replica| Action::Repoint {
+            replica: replica.key.clone(),
+            source: successor.clone(),
+            start: threads_to_start(replica),
+        }),
+    );
+    steps.same_stage(true, [Action::Publish { primary: successor.clone() }]);
+    if policy.detach_lost {
+        let reachable = lost.iter().filter(|lost| lost.is_reachable);
+        steps.stage(false, reachable.map(|lost| Action::Detach { replica: lost.key.clone() }));
+    }
+    let lasts = policy.lost_downtime;
+    let gone = std::iter::once(&facts.key).chain(lost.iter().map(|lost| &lost.key));
+    steps.stage(false, gone.map(|server| Action::Downtime { server: server.clone(), lasts }));
+    if with_hooks {
+        steps.stage(false, [Action::RunHooks(HookList::PostMasterFailover)]);
+        steps.stage(false, [Action::RunHooks(HookList::PostFailover)]);
+    }
+    Plan {
+        kind: Kind::DeadPrimary,
+        cluster: facts.cluster_name.clone(),
+        failed: facts.key.clone(),
+        successor: successor.clone(),
+        choice,
+        certificate,
+        lost,
+        steps: steps.list,
+    }
+}
+
+/// Returns whether a replica was read since the server that `facts` are about failed.
+pub(crate) fn answers<'a>(snapshot: &'a Snapshot, facts: &'a Facts) -> impl Fn(&InstanceKey) -> bool + 'a {
+    move |key| {
+        snapshot
+            .get(key)
+            .is_some_and(|watched| facts.failing_since.map_or(watched.is_valid(), |since| watched.is_fresh(since)))
+    }
+}
+
+/// Returns why `replica` cannot be attached below a server that holds `held` and has purged `purged`.
+fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option<String> {
+    let executed = &replica.gtid.executed;
+    if !held.contains(executed) {
+        return Some(format!("has transactions that the new primary lacks: {}", executed.subtract(held)));
+    }
+    if !replica.channel().is_some_and(|channel| channel.auto_position) {
+        return Some("does not use GTID".to_owned());
+    }
+    // Received and not applied transactions are fetched again: moving a replica drops its relay log.
+    let needs = held.subtract(executed).intersect(purged);
+    (!needs.is_empty()).then(|| format!("needs transactions that the new primary has purged: {needs}"))
+}
+
+/// A receiver that an operator stopped stays stopped; so does an applier that was stopped without an error.
+fn threads_to_start(replica: &Instance) -> Threads {
+    let Some(channel) = replica.channel() else { return Threads { receiver: true, applier: true } };
+    let applier_stopped = channel.applier == ThreadState::Stopped && channel.applier_errno == 0;
+    Threads { receiver: Testimony::of(channel) != Testimony::Silent, applier: !applier_stopped }
+}
+
+#[derive(Default)]
+struct Steps {
+    list: Vec<Step>,
+    stage: u32,
+}
+
+impl Steps {
+    fn stage(&mut self, required: bool, actions: impl IntoIterator<Item = Action>) {
+        self.stage += 1;
+        self.same_stage(required, actions);
+    }
+
+    fn same_stage(&mut self, required: bool, actions: impl IntoIterator<Item = Action>) {
+        for action in actions {
+            let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX).saturating_add(1);
+            self.list.push(Step { number, stage: self.stage, required, action });
+        }
+    }
+}

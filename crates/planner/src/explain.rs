@@ -1,0 +1,89 @@
+//! What would happen now, and why.
+
+use analysis::{Diagnosis, Policy};
+use serde::{Deserialize, Serialize};
+use topology::{Cluster, Graph, InstanceKey, Snapshot};
+
+use crate::decide::plan_for;
+use crate::{Certificate, Choice, Context, Decision, Hold, PastRecovery, Request, decide};
+
+/// What would happen to a cluster now, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Its alias.
+    pub alias: String,
+    /// Its primary.
+    pub primary: InstanceKey,
+    /// What is wrong in it, the most urgent first; empty when nothing is.
+    pub diagnoses: Vec<Diagnosis>,
+    /// What is done about the primary now; holding because nothing is wrong, in the good case.
+    pub decision: Decision,
+    /// What would be done if the primary died at this moment and everybody else stayed as they are.
+    pub if_primary_died: Rehearsal,
+}
+
+/// What a recovery of the primary would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearsal {
+    /// What would hold it back; none when it would go ahead.
+    pub hold: Option<Hold>,
+    /// Every candidate, best first, with the reasons of those rejected.
+    pub choice: Choice,
+    /// What would be lost; none when there is no candidate.
+    pub certificate: Option<Certificate>,
+    /// The steps, in words.
+    pub steps: Vec<String>,
+}
+
+/// Explains `cluster`.
+pub fn explain(
+    snapshot: &Snapshot,
+    graph: &Graph,
+    policy: &Policy,
+    cluster: &Cluster,
+    past: &[PastRecovery],
+    running: Option<&str>,
+) -> Option<Explanation> {
+    let request = Request::default();
+    let context = Context { snapshot, policy, past, running, request: &request };
+    let own = analysis::diagnose_one(snapshot, graph, policy, &cluster.head)?;
+    let diagnoses = analysis::diagnose(snapshot, graph, policy)
+        .into_iter()
+        .filter(|diagnosis| cluster.members.contains(&diagnosis.subject))
+        .collect();
+    Some(Explanation {
+        cluster: cluster.name.clone(),
+        alias: cluster.alias.clone(),
+        primary: cluster.head.clone(),
+        decision: decide(&own, context),
+        diagnoses,
+        if_primary_died: rehearse(&own, context),
+    })
+}
+
+fn rehearse(primary: &Diagnosis, context: Context<'_>) -> Rehearsal {
+    // As if it had failed just now: everything known is then as old as the failure.
+    let mut supposed = primary.clone();
+    supposed.code = analysis::Code::DeadPrimary;
+    let hold = match decide(&supposed, context) {
+        Decision::Hold(hold) => Some(hold),
+        Decision::Act(_) => None,
+    };
+    match plan_for(context.snapshot, context.policy, &supposed.facts, context.request) {
+        Ok(plan) => Rehearsal {
+            hold,
+            steps: plan.steps.iter().map(|step| step.action.to_string()).collect(),
+            certificate: Some(plan.certificate),
+            choice: plan.choice,
+        },
+        Err(refusal) => {
+            let choice = match &refusal {
+                Hold::NoCandidate { choice } => (**choice).clone(),
+                _ => Choice::default(),
+            };
+            Rehearsal { hold: Some(hold.unwrap_or(refusal)), choice, certificate: None, steps: Vec::new() }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Why nothing is done.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use topology::{InstanceKey, Timestamp};
+
+use crate::{Choice, Flaw};
+
+/// Why nothing is done about a diagnosis: a value, not a log line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hold {
+    /// Nothing is wrong that a recovery could mend.
+    NothingToRecover,
+    /// The death of the server is not witnessed from two sides yet.
+    NotWitnessed,
+    /// No replica answers: a lost site, or this node is cut off. From here the two look the same.
+    NobodyAnswers,
+    /// It has no replicas.
+    NoReplicas,
+    /// The primary died a moment ago and may come back by itself.
+    RestartGrace {
+        /// When the grace ends.
+        until: Timestamp,
+    },
+    /// The cluster is not among those that are recovered without asking.
+    NotAutomated {
+        /// The configuration key that decides.
+        key: String,
+    },
+    /// An operator disabled all automatic recoveries.
+    Disabled,
+    /// The server is in downtime.
+    Downtimed {
+        /// Who set it.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A recovery of this cluster is running.
+    Running {
+        /// That recovery.
+        uid: String,
+    },
+    /// A recovery of the same kind on this cluster was a short while ago.
+    Cooldown {
+        /// When the next may follow.
+        until: Timestamp,
+        /// The recovery that blocks.
+        uid: String,
+        /// Its number, as the API shows it.
+        id: i64,
+    },
+    /// Several recoveries in a row failed before anybody was promoted.
+    FailedRepeatedly {
+        /// When the next is tried.
+        until: Timestamp,
+        /// The last of them.
+        uid: String,
+    },
+    /// No replica can be promoted.
+    NoCandidate {
+        /// Every replica and why not.
+        choice: Box<Choice>,
+    },
+    /// The server that was asked for cannot be promoted.
+    WrongCandidate {
+        /// The server.
+        asked: InstanceKey,
+        /// Why not.
+        why: String,
+    },
+    /// Replicas do not use GTID.
+    NoGtid,
+    /// The plan would break a rule; a defect of ours, and nothing was done.
+    UnsafePlan {
+        /// What is wrong with it.
+        flaws: Vec<Flaw>,
+    },
+}
+
+impl Hold {
+    /// True when a recovery would follow but for a block that an operator can lift by acknowledging.
+    pub fn blocking_recovery(&self) -> Option<i64> {
+        match self {
+            Self::Cooldown { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Returns the command that would lift it, if there is one.
+    pub fn remedy(&self, subject: &InstanceKey) -> Option<String> {
+        match self {
+            Self::NotAutomated { .. } | Self::Downtimed { .. } | Self::RestartGrace { .. } => {
+                Some(format!("orchestrator-client -c recover -i {subject}"))
+            }
+            Self::Cooldown { .. } => {
+                Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
+            }
+            Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingToRecover => write!(out, "nothing is wrong that a recovery could mend"),
+            Self::NotWitnessed => write!(out, "no replica confirms that it is dead"),
+            Self::NobodyAnswers => write!(
+                out,
+                "no replica answers: either the whole site is lost or this node is cut off, and from here the two look the same"
+            ),
+            Self::NoReplicas => write!(out, "it has no replica that could be promoted"),
+            Self::RestartGrace { .. } => write!(out, "it may come back by itself within PrimaryRestartGraceSeconds"),
+            Self::NotAutomated { key } => write!(out, "the cluster matches no entry of {key}"),
+            Self::Disabled => write!(out, "automatic recoveries are disabled globally"),
+            Self::Downtimed { by, reason, .. } => write!(out, "it is in downtime (by {by}: {reason})"),
+            Self::Running { uid } => write!(out, "recovery {uid} of this cluster is running"),
+            Self::Cooldown { uid, .. } => write!(
+                out,
+                "recovery {uid} of the same kind on this cluster was within RecoveryPeriodBlockSeconds and is not acknowledged"
+            ),
+            Self::FailedRepeatedly { uid, .. } => {
+                write!(out, "recoveries failed several times in a row, the last being {uid}; trying again within a minute")
+            }
+            Self::NoCandidate { choice } => {
+                write!(out, "no replica can be promoted")?;
+                for candidate in &choice.candidates {
+                    let why: Vec<String> = candidate.rejections.iter().map(ToString::to_string).collect();
+                    write!(out, "; {}: {}", candidate.key, why.join(", "))?;
+                }
+                Ok(())
+            }
+            Self::WrongCandidate { asked, why } => write!(out, "{asked} cannot be promoted: {why}"),
+            Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
+            Self::UnsafePlan { flaws } => {
+                let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
+                write!(out, "the plan would break a rule: {}", flaws.join("; "))
+            }
+        }
+    }
+}

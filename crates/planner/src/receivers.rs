@@ -1,0 +1,39 @@
+//! Receivers that still believe in a silent source.
+//!
+//! A server that hangs, or whose network is cut without a reset, leaves the receivers of its replicas waiting on a dead
+//! connection for `replica_net_timeout` (60 s by default). Restarting them makes them find out at once.
+
+use std::time::Duration;
+
+use analysis::{Code, Diagnosis, Policy, Testimony};
+use topology::{InstanceKey, Snapshot};
+
+/// How long the receivers of one source are left alone after they were restarted.
+const RESTART_AT_MOST_EVERY: Duration = Duration::from_secs(30);
+
+/// Returns the replicas whose receivers should be restarted to see whether they can connect. Empty unless the primary is
+/// silent here for longer than the policy allows, and they still say that they are connected.
+///
+/// Never a MariaDB replica with received and not yet applied transactions: by GTID it drops its relay log when the
+/// receiver starts (MariaDB Knowledge Base, "Global Transaction ID", section on `CHANGE MASTER`).
+pub fn receivers_to_restart(diagnosis: &Diagnosis, snapshot: &Snapshot, policy: &Policy) -> Vec<InstanceKey> {
+    let facts = &diagnosis.facts;
+    let unreachable = matches!(diagnosis.code, Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas);
+    let long_enough = facts.failing_since.is_some_and(|since| facts.at.since(since) >= policy.receiver_restart_after);
+    let restarted_lately = facts.receivers_restarted.is_some_and(|last| facts.at.since(last) < RESTART_AT_MOST_EVERY);
+    let looks_dead = facts.failure.as_ref().is_some_and(|failure| failure.kind.looks_dead());
+    if !unreachable || !looks_dead || !long_enough || restarted_lately {
+        return Vec::new();
+    }
+    let connected = facts.witnesses.iter().filter(|witness| witness.says == Testimony::Connected);
+    connected
+        .filter(|witness| keeps_what_it_received(snapshot, &witness.key))
+        .map(|witness| witness.key.clone())
+        .collect()
+}
+
+fn keeps_what_it_received(snapshot: &Snapshot, key: &InstanceKey) -> bool {
+    snapshot
+        .instance(key)
+        .is_some_and(|replica| !replica.version.is_mariadb() || replica.gtid.executed.contains(&replica.held()))
+}
