@@ -66,6 +66,9 @@ fn periods_end_after_an_hour_and_history_after_a_week() {
     let left = store.recoveries(RecoveryFilter::default(), Page::all()).unwrap();
     assert_eq!(left.iter().map(|row| row.uid.as_str()).collect::<Vec<_>>(), ["running"], "a running one is kept");
     assert_eq!(store.plan("ended").unwrap(), None);
+    let rows = dump(&store);
+    assert!(!rows.contains("recovery_plan_step: ended"), "its steps went with it");
+    assert!(rows.contains("recovery_plan_step: running"));
     assert_eq!(store.plan("running").unwrap().unwrap().steps.len(), 1);
     assert!(store.recovery_steps("ended").unwrap().is_empty());
     assert_eq!(store.recovery_steps("running").unwrap().len(), 1);

@@ -9,6 +9,7 @@ mod journal;
 mod observed;
 mod operators;
 mod takeover;
+mod threads;
 
 use std::time::Duration;
 
@@ -189,9 +190,14 @@ fn dump(store: &Store) -> String {
                 let width = statement.column_count();
                 let mut rows = statement.query([])?;
                 while let Some(row) = rows.next()? {
-                    let cells: Result<Vec<String>, _> =
-                        (0..width).map(|cell| Ok(format!("{:?}", row.get_ref(cell)?))).collect();
-                    out += &format!("{table}: {}\n", cells.map_err(|error: rusqlite::Error| error)?.join(" | "));
+                    let mut cells = Vec::new();
+                    for cell in 0..width {
+                        cells.push(match row.get_ref(cell)? {
+                            rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                            other => format!("{other:?}"),
+                        });
+                    }
+                    out += &format!("{table}: {}\n", cells.join(" | "));
                 }
             }
             Ok(out)

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use topology::{
-    BinlogCoordinates, Channel, GroupMember, GroupMembership, Instance, ProbeFailure, ServerUuid, ThreadState,
-    Unreachable, Version, Watched, WritePolicy,
+    BinlogCoordinates, Channel, GroupMember, GroupMembership, Gtid, GtidMode, GtidSet, Instance, ProbeFailure,
+    ServerUuid, ThreadState, Unreachable, Version, Watched, WritePolicy,
 };
 
 use super::*;
@@ -18,6 +18,7 @@ fn watched(number: u16) -> Watched {
         applier: ThreadState::Running,
         read: BinlogCoordinates::new("binlog.000007", 1234),
         lag_secs: Some(3),
+        retrieved: GtidSet::parse("0:6-9").unwrap(),
         auto_position: true,
         ..Channel::default()
     };
@@ -27,6 +28,11 @@ fn watched(number: u16) -> Watched {
         server_id: u32::MAX,
         version: Version::parse("8.0.36", "MySQL"),
         writes: WritePolicy::SuperReadOnly,
+        gtid: Gtid {
+            mode: GtidMode::On,
+            executed: GtidSet::parse("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:8:tag:1-3").unwrap(),
+            ..Gtid::default()
+        },
         channels: vec![channel],
         group: Some(GroupMembership {
             members: vec![GroupMember { key: db(9), is_primary: true }],
@@ -81,7 +87,7 @@ fn people_find_the_columns_they_know() {
     let row = store
         .on_writer("looking", |db| {
             db.query_row(
-                "SELECT concat_ws(' ', server_id, version, major_version, read_only, master_host, master_port,
+                "SELECT concat_ws(' ', server_id, version, major_version, gtid_mode, read_only, master_host, master_port,
                    slave_io_running, replication_io_thread_state, slave_sql_running, read_master_log_pos, oracle_gtid,
                    seconds_behind_master, slave_hosts, cluster_name, replication_depth, last_seen,
                    last_discovery_latency, last_check_partial_success, replication_group_primary_host)
@@ -93,7 +99,7 @@ fn people_find_the_columns_they_know() {
         .unwrap();
     assert_eq!(
         row,
-        "4294967295 8.0.36 8.0 1 db1 3306 0 2 1 1234 1 3 [{\"Hostname\":\"db5\",\"Port\":3306}] db1:3306 1 \
+        "4294967295 8.0.36 8.0 ON 1 db1 3306 0 2 1 1234 1 3 [{\"Hostname\":\"db5\",\"Port\":3306}] db1:3306 1 \
          2026-11-22 12:00:01 1500000 1 db9"
     );
     let (seen, state) = store
