@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql::{FenceLine, Fenced, Server, SourceChange, Waited};
+use mysql::{Fenced, Server, SourceChange, Waited};
 use planner::{Action, Outcome, Threads};
 use store::Command;
 use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
@@ -174,7 +174,7 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
         at: hub.now(),
     };
     hub.declare(Command::Demote(demoted)).await.map_err(sentence)?;
-    let line = lock(&hub.fence_lines).get(key).and_then(FenceLine::take);
+    let line = lock(&hub.pulses).get(key).and_then(|pulse| pulse.line.take());
     let access = hub.settings().probing.clone();
     match tokio::time::timeout(FENCE_WAITS, mysql::fence(line, key, &access)).await {
         Ok(Fenced::Fenced) => done("read-only"),
@@ -229,7 +229,7 @@ async fn repoint(hub: &Arc<Hub>, replica: &InstanceKey, source: &InstanceKey, st
 
 async fn detach(hub: &Arc<Hub>, replica: &InstanceKey) -> Performed {
     let Grip { mut server, channel } = grip(hub, replica).map_err(sentence)?;
-    server.detach_source(&channel).await.map_err(sentence)?;
+    server.detach_source(&channel, true).await.map_err(sentence)?;
     read(hub, replica).await?;
     done("")
 }

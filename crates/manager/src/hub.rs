@@ -16,6 +16,7 @@ use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 use crate::clock::Clock;
 use crate::names::Names;
 use crate::observatory::Observatory;
+use crate::pulse::Pulse;
 use crate::settings::Settings;
 use crate::watcher::Watcher;
 
@@ -49,8 +50,8 @@ pub(crate) struct Hub {
     pub(crate) suspects: Mutex<BTreeSet<InstanceKey>>,
     /// Clusters in which a recovery of this process is running, with its uid.
     pub(crate) recovering: Mutex<BTreeMap<String, String>>,
-    /// Authenticated idle connections to sources, for fencing.
-    pub(crate) fence_lines: Mutex<BTreeMap<InstanceKey, mysql::FenceLine>>,
+    /// Pulses of sources.
+    pub(crate) pulses: Mutex<BTreeMap<InstanceKey, Pulse>>,
     /// True when this node could last tell the store that it lives.
     pub(crate) healthy: AtomicBool,
     /// Why recoveries are held back, as last told, so that it is told once.
@@ -78,7 +79,7 @@ impl Hub {
             watchers: Mutex::default(),
             suspects: Mutex::default(),
             recovering: Mutex::default(),
-            fence_lines: Mutex::default(),
+            pulses: Mutex::default(),
             healthy: AtomicBool::new(true),
             holds: Mutex::default(),
             asked_names: Mutex::default(),
