@@ -164,6 +164,13 @@ impl Error {
     }
 }
 
+impl ErrorKind {
+    /// True when the peer ended the connection, or sent less than the protocol asks for.
+    pub(crate) fn is_end_of_file(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof)
+    }
+}
+
 /// What an error says that we were doing when no session came about.
 pub(crate) const CONNECT: &str = "open a session";
 

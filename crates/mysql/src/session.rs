@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use topology::InstanceKey;
@@ -61,7 +62,14 @@ impl Session {
                 }))
             }
         };
-        let conn = outcome.map_err(|kind| Error::new(CONNECT, key, kind))?;
+        let conn = match outcome {
+            Ok(conn) => conn,
+            // The driver says the same of a peer that hangs up and of one whose greeting is too short to be one.
+            Err(kind) if kind.is_end_of_file() && greets_with_nonsense(key, &ips).await => {
+                return Err(Error::new(CONNECT, key, ErrorKind::Protocol("unreadable greeting".to_owned())));
+            }
+            Err(kind) => return Err(Error::new(CONNECT, key, kind)),
+        };
         let mut session = Self { key: key.clone(), conn, read_timeout: access.read_timeout, broken: false };
         session.prepare(limit).await.map_err(|error| Error::new(CONNECT, key, error.kind))?;
         Ok(session)
@@ -239,6 +247,25 @@ async fn accepts(key: &InstanceKey, ips: &[IpAddr], limit: Duration) -> bool {
     let addresses: Vec<SocketAddr> = ips.iter().map(|ip| SocketAddr::new(*ip, key.port)).collect();
     // A little earlier than the driver, or both end in the same instant and the answer is lost.
     matches!(timeout(limit.mul_f32(0.9), TcpStream::connect(&*addresses)).await, Ok(Ok(_)))
+}
+
+/// True when the peer at one of `ips` sends something at once that can be neither a greeting nor an error.
+async fn greets_with_nonsense(key: &InstanceKey, ips: &[IpAddr]) -> bool {
+    const LENGTH_AND_SEQUENCE: usize = 4;
+    const SHORTEST_GREETING: u8 = 30;
+    let addresses: Vec<SocketAddr> = ips.iter().map(|ip| SocketAddr::new(*ip, key.port)).collect();
+    let head = async {
+        let mut head = [0; LENGTH_AND_SEQUENCE + 1];
+        TcpStream::connect(&*addresses).await?.read_exact(&mut head).await?;
+        std::io::Result::Ok(head)
+    };
+    match timeout(Duration::from_millis(100), head).await {
+        // Protocol 10, or an error packet.
+        Ok(Ok([length, 0 | 1, 0, 0, 10])) => length < SHORTEST_GREETING,
+        Ok(Ok([_, 0 | 1, 0, 0, 0xff])) => false,
+        Ok(Ok(_)) => true,
+        _ => false,
+    }
 }
 
 /// Opens the driver's connection: plain or with TLS, and once more with TLS where [`crate::Tls::Mixed`] learns that the
