@@ -129,11 +129,8 @@ impl FleetBuilder {
         let fleet = self.prepare(&installation)?;
         // More at a time than processors only makes them wait for each other.
         let at_once = std::thread::available_parallelism().map_or(2, usize::from);
-        stream::iter(&fleet.servers)
-            .map(|server| async { server.start().await.map(drop) })
-            .buffer_unordered(at_once)
-            .try_collect::<()>()
-            .await?;
+        let starting = fleet.servers.clone().into_iter().map(|server| async move { server.start().await.map(drop) });
+        stream::iter(starting).buffer_unordered(at_once).try_collect::<()>().await?;
         fleet.connect(&self.tree).await?;
         if let Some(count) = self.semi_sync {
             fleet.servers[0].sql(&dialect::require_acknowledgements(self.product, count)).await?;

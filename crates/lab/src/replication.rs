@@ -140,12 +140,14 @@ impl Server {
     /// # Errors
     /// When the server refuses.
     pub async fn set_delay(&self, seconds: u32) -> Result<()> {
-        let (replica, change) = if self.product().is_mariadb() {
-            ("SLAVE", format!("CHANGE MASTER TO MASTER_DELAY={seconds}"))
+        let sql = if self.product().is_mariadb() {
+            // MariaDB changes nothing while the receiver runs.
+            format!("STOP SLAVE; CHANGE MASTER TO MASTER_DELAY={seconds}; START SLAVE")
         } else {
-            ("REPLICA", format!("CHANGE REPLICATION SOURCE TO SOURCE_DELAY={seconds}"))
+            let change = format!("CHANGE REPLICATION SOURCE TO SOURCE_DELAY={seconds}");
+            format!("STOP REPLICA SQL_THREAD; {change}; START REPLICA SQL_THREAD")
         };
-        self.sql(&format!("STOP {replica} SQL_THREAD; {change}; START {replica} SQL_THREAD")).await.map(drop)
+        self.sql(&sql).await.map(drop)
     }
 
     /// Makes the applier fail at the next row that the writer commits (error 1146), without a change to the GTIDs: the
