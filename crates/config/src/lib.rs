@@ -10,16 +10,25 @@
 #![warn(missing_docs)]
 
 mod build;
+mod dump;
 mod filters;
+mod findings;
+mod ini;
+mod json;
 mod key;
+mod load;
 pub mod model;
 mod report;
+mod rules;
 mod secret;
 mod settings;
+mod surroundings;
 mod table;
+mod typed;
 
 pub use filters::{BadPattern, ClusterAliases, ClusterFilters, HostFilters, LabelPattern, NameFilters, RecoveryIgnore};
 pub use key::{Effect, Group, Key, Kind, Literal};
+pub use load::{Loaded, SourceFile, parse};
 pub use model::{
     Audit, Auth, AuthMethod, Backend, Candidates, DetectQueries, Discovery, Hooks, KeyValue, Listen, Metadata,
     Problems, Process, Raft, Recovery, Resolve, ResolveMethod, ServerNameMethod, ServerTls, TlsFiles, TlsUse,
@@ -27,6 +36,7 @@ pub use model::{
 };
 pub use report::{Finding, FindingKind, Place, Problem, Severity};
 pub use secret::Secret;
+pub use surroundings::{NoSurroundings, Surroundings};
 pub use table::{Id, KEYS, RETIRED};
 
 use settings::Settings;
@@ -75,7 +85,6 @@ pub struct Config {
 impl Default for Config {
     /// Returns the configuration of a process without any file.
     fn default() -> Self {
-        let settings = Settings::default();
-        build::build(&settings, settings.clone()).expect("the defaults have no patterns")
+        parse(&[], &NoSurroundings).expect("the defaults break no rule").config
     }
 }

@@ -56,6 +56,40 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The file is a SQLite database of another program.
+    #[error(
+        "{} is a SQLite database of another program: set SQLite3DataFile to another path",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no such file.
+    #[error("there is no database {}: start orchestrator with it first", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was last used by an older version, or by Orchestrator.
+    #[error(
+        "{} has schema version {found}, this program reads {known}: start orchestrator with it first",
+        path.display()
+    )]
+    Older {
+        /// The database file.
+        path: PathBuf,
+        /// Its schema version; 0 for none.
+        found: u32,
+        /// The one that this program reads.
+        known: u32,
+    },
+    /// Another program holds a lock inside the file. Nothing was changed.
+    #[error("another program holds a lock on {}: end its transaction", path.display())]
+    Locked {
+        /// The database file.
+        path: PathBuf,
+    },
     /// There is no room left. Nothing was changed, and the store goes on when there is room again.
     #[error("no room left to write {}: free some disk space", path.display())]
     DiskFull {
@@ -111,7 +145,7 @@ impl Error {
 
     /// True when the same command may succeed later, without anybody changing it.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::DiskFull { .. } | Self::Overloaded { .. })
+        matches!(self, Self::DiskFull { .. } | Self::Overloaded { .. } | Self::Locked { .. })
     }
 
     /// Returns why the command was refused, if it was.
@@ -123,7 +157,7 @@ impl Error {
     }
 }
 
-/// A failure below, before it is known which file it concerns.
+/// Why a command was not applied, before it is known which file it concerns.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Refused(Refusal),
@@ -142,16 +176,6 @@ impl From<Refusal> for Fault {
     }
 }
 
-impl Fault {
-    /// Returns the public error, for what was done with the file at `path`.
-    pub(crate) fn at(self, path: &Path, doing: &'static str) -> Error {
-        match self {
-            Self::Refused(refusal) => Error::Refused(refusal),
-            Self::Sqlite(error) => classify(error, path, doing),
-        }
-    }
-}
-
 /// Returns the public error for `error`.
 pub(crate) fn classify(error: rusqlite::Error, path: &Path, doing: &'static str) -> Error {
     let path = path.to_owned();
@@ -159,6 +183,7 @@ pub(crate) fn classify(error: rusqlite::Error, path: &Path, doing: &'static str)
         Some(ErrorCode::DiskFull) => Error::DiskFull { path },
         Some(ErrorCode::DatabaseCorrupt) => Error::Corrupt { path, detail: error.to_string() },
         Some(ErrorCode::NotADatabase) => Error::NotADatabase { path },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { path },
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             Error::NotWritable { path, source: std::io::Error::other(error) }
         }

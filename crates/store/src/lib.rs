@@ -11,10 +11,23 @@
 //! Not here: when to apply what, the replicated log, the meaning of plans and certificates (opaque JSON).
 #![warn(missing_docs)]
 
+mod apply;
 mod command;
+mod declared;
 mod error;
+mod lock;
+mod moment;
+mod observed;
+mod open;
+mod query;
 mod rows;
+mod schema;
+mod sql;
 mod store;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use command::{
     AckScope, Applied, Command, Ending, Expired, MaintenanceRef, NewDetection, NewRecovery, NodeId, NodeReport,

@@ -1,13 +1,23 @@
-//! The handle. (Signatures first; bodies follow.)
+//! The handle: opening, applying, asking.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
 
-use topology::{Declared, InstanceKey, Timestamp};
+use rusqlite::Connection;
+use topology::{Declared, Timestamp};
 
-use crate::*;
+use crate::error::classify;
+use crate::lock::Guard;
+use crate::writer::{Job, Reply, Writer};
+use crate::{Applied, Command, Error, open};
+
+/// Most writes that may wait for the disk.
+const QUEUE: usize = 4096;
+/// Most idle reading connections that are kept.
+const IDLE_READERS: usize = 8;
 
 /// What to open a store for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,29 +28,71 @@ pub enum Mode {
     Read,
 }
 
-/// A handle on the store; cheap to clone. The file is closed when the last handle is dropped.
+/// A handle on the store; cheap to clone. The file is closed when the last handle is dropped, after all that was
+/// queued is written.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    shared: Arc<Shared>,
+}
 
-#[allow(unused_variables, missing_docs)]
+struct Shared {
+    path: PathBuf,
+    declared: Arc<RwLock<Arc<Declared>>>,
+    jobs: Option<SyncSender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    readers: Mutex<Vec<Connection>>,
+    _guard: Option<Guard>,
+}
+
 impl Store {
-    /// Opens the database at `path`; `:memory:` is one that vanishes with the last handle. Creates the file, and its
-    /// directory if that one's parent exists. An Orchestrator file is taken over in place.
+    /// Opens the database at `path`; `:memory:` is one that vanishes with the last handle. To own it creates the file,
+    /// and its directory if that one's parent exists. An Orchestrator file is taken over in place; a copy of it stays
+    /// at `FILE.before-takeover`.
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::Newer`], [`Error::Corrupt`], [`Error::NotADatabase`], [`Error::NotWritable`],
-    /// [`Error::NoDirectory`], [`Error::DiskFull`].
+    /// [`Error::InUse`], [`Error::Newer`], [`Error::Corrupt`], [`Error::NotADatabase`], [`Error::Foreign`],
+    /// [`Error::NotWritable`], [`Error::NoDirectory`], [`Error::DiskFull`], [`Error::Missing`] (for reading).
     pub fn open(path: impl AsRef<Path>, mode: Mode) -> Result<Self, Error> {
-        todo!()
+        let path = path.as_ref();
+        let opened = match mode {
+            Mode::Own => open::own(path)?,
+            Mode::Read => open::look(path)?,
+        };
+        let declared = Arc::new(RwLock::new(Arc::new(opened.declared)));
+        let mut shared = Shared {
+            path: path.to_owned(),
+            declared: Arc::clone(&declared),
+            jobs: None,
+            writer: None,
+            readers: Mutex::new(Vec::new()),
+            _guard: opened.guard,
+        };
+        if mode == Mode::Read {
+            shared.readers = Mutex::new(vec![opened.connection]);
+        } else {
+            let (jobs, queue) = mpsc::sync_channel(QUEUE);
+            let writer = Writer { connection: opened.connection, path: path.to_owned(), declared, durable: true };
+            let thread = std::thread::Builder::new().name("store-writer".to_owned());
+            let thread = thread
+                .spawn(move || writer.run(&queue))
+                .map_err(|source| Error::Database { doing: "starting its thread", source: Box::new(source) })?;
+            shared.jobs = Some(jobs);
+            shared.writer = Some(thread);
+        }
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Applies `command` and waits until it is on disk. Blocks: from async code use [`Store::apply_async`].
     ///
     /// # Errors
-    /// [`Error::Refused`] by the rules; [`Error::DiskFull`], [`Error::Corrupt`], [`Error::Database`],
-    /// [`Error::Closed`], [`Error::ReadOnly`] when it could not be carried out. Nothing was changed then.
+    /// [`Error::Refused`] by the rules; [`Error::DiskFull`], [`Error::Corrupt`], [`Error::Locked`],
+    /// [`Error::Database`], [`Error::Closed`], [`Error::ReadOnly`] when it could not be carried out. Nothing was
+    /// changed then.
     pub fn apply(&self, command: Command) -> Result<Applied, Error> {
-        todo!()
+        let (answer, waiting) = mpsc::sync_channel(1);
+        let reply: Reply = Box::new(move |result| drop(answer.send(result)));
+        self.jobs()?.send(Job::Apply(command, reply)).map_err(|_| Error::Closed)?;
+        waiting.recv().unwrap_or(Err(Error::Closed))
     }
 
     /// Applies `command`; the future ends when it is on disk. The command is queued at the call, not at the first
@@ -49,98 +101,110 @@ impl Store {
     /// # Errors
     /// As [`Store::apply`], and [`Error::Overloaded`] when too much waits for the disk.
     pub fn apply_async(&self, command: Command) -> impl Future<Output = Result<Applied, Error>> + Send + 'static {
-        async { todo!() }
+        let (answer, waiting) = tokio::sync::oneshot::channel();
+        let reply: Reply = Box::new(move |result| drop(answer.send(result)));
+        let queued = self.jobs().and_then(|jobs| {
+            jobs.try_send(Job::Apply(command, reply)).map_err(|error| match error {
+                TrySendError::Full(_) => Error::Overloaded { waiting: QUEUE },
+                TrySendError::Disconnected(_) => Error::Closed,
+            })
+        });
+        async move {
+            queued?;
+            waiting.await.unwrap_or(Err(Error::Closed))
+        }
     }
 
     /// Returns all that was declared and decided and that analysis and planning need. Takes no time, and shows every
-    /// command that was answered.
+    /// command that was answered. A store that was opened to look shows what was there at opening.
     pub fn declared(&self) -> Arc<Declared> {
-        todo!()
+        Arc::clone(&self.shared.declared.read().expect("nobody panics while holding it"))
     }
 
-    pub fn detections(&self, filter: DetectionFilter, page: Page) -> Result<Vec<Detection>, Error> {
-        todo!()
-    }
-    pub fn recoveries(&self, filter: RecoveryFilter, page: Page) -> Result<Vec<Recovery>, Error> {
-        todo!()
-    }
-    /// Recoveries that may stand in the way of another one (anti-flapping): active, begun at `since` or later, and of a
-    /// cluster of this name or with a failed instance or successor among `members`. Newest first. The caller compares
-    /// like with like by [`Recovery::code`].
-    pub fn blocking_recoveries(
-        &self,
-        cluster: &str,
-        members: &[InstanceKey],
-        since: Timestamp,
-    ) -> Result<Vec<Recovery>, Error> {
-        todo!()
-    }
-    /// Recoveries whose journal is open, oldest first.
-    pub fn running_recoveries(&self) -> Result<Vec<Recovery>, Error> {
-        todo!()
-    }
-    /// The story of a recovery, oldest sentence first.
-    pub fn recovery_steps(&self, uid: &str) -> Result<Vec<Narration>, Error> {
-        todo!()
-    }
-    /// The journal of a recovery.
-    pub fn plan(&self, uid: &str) -> Result<Option<PlanRecord>, Error> {
-        todo!()
-    }
-    /// Blocked recoveries (of one cluster), newest first.
-    pub fn blocked(&self, cluster: Option<&str>) -> Result<Vec<Blocked>, Error> {
-        todo!()
-    }
-    pub fn audit(&self, instance: Option<&InstanceKey>, page: Page) -> Result<Vec<AuditRow>, Error> {
-        todo!()
-    }
-    /// Active locks, oldest first.
-    pub fn maintenance(&self) -> Result<Vec<MaintenanceRow>, Error> {
-        todo!()
-    }
-    pub fn kv(&self, key: &str) -> Result<Option<String>, Error> {
-        todo!()
-    }
-    pub fn epoch(&self, cluster: &str) -> Result<u64, Error> {
-        todo!()
-    }
-    pub fn nodes(&self) -> Result<Vec<NodeHealth>, Error> {
-        todo!()
-    }
-    pub fn active_node(&self) -> Result<Option<ActiveNode>, Error> {
-        todo!()
-    }
-    /// Cluster name → alias that its servers said.
-    pub fn cluster_aliases(&self) -> Result<BTreeMap<String, String>, Error> {
-        todo!()
-    }
-    /// Cluster name → domain.
-    pub fn cluster_domains(&self) -> Result<BTreeMap<String, String>, Error> {
-        todo!()
-    }
-    /// Host name → what it resolved to.
-    pub fn hostname_resolves(&self) -> Result<BTreeMap<String, String>, Error> {
-        todo!()
-    }
-
-    /// Saves what was observed; an observed row is replaced. Not part of the replicated state.
-    pub fn save_instances(&self, instances: Vec<ObservedInstance>) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn load_instances(&self) -> Result<LoadedInstances, Error> {
-        todo!()
-    }
-    pub fn forget_instances(&self, keys: Vec<InstanceKey>) -> Result<(), Error> {
-        todo!()
-    }
-    /// The file, for people.
+    /// Returns where the database is, as given to [`Store::open`].
     pub fn path(&self) -> &Path {
-        todo!()
+        &self.shared.path
+    }
+
+    fn jobs(&self) -> Result<&SyncSender<Job>, Error> {
+        self.shared.jobs.as_ref().ok_or_else(|| Error::ReadOnly { path: self.shared.path.clone() })
+    }
+
+    /// Runs `work` on the writer's connection and waits for it.
+    pub(crate) fn on_writer<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, waiting) = mpsc::sync_channel(1);
+        let job = Job::Run(Box::new(move |connection| drop(answer.send(work(connection)))));
+        self.jobs()?.send(job).map_err(|_| Error::Closed)?;
+        waiting.recv().map_err(|_| Error::Closed)?.map_err(|error| classify(error, &self.shared.path, doing))
+    }
+
+    /// Runs a query in a transaction of its own, so that all its statements see the same state. It does not wait for
+    /// the writer, but for a database in memory, which has only one connection.
+    pub(crate) fn query<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        const DOING: &str = "reading";
+        if open::is_memory(&self.shared.path) {
+            return self.on_writer(DOING, |connection| work(connection));
+        }
+        let fault = |error| classify(error, &self.shared.path, DOING);
+        let idle = self.shared.readers.lock().expect("nobody panics while holding it").pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open::reader(&self.shared.path).map_err(fault)?,
+        };
+        let transaction = connection.unchecked_transaction().map_err(fault)?;
+        let result = work(&transaction);
+        transaction.finish().map_err(fault)?;
+        let mut readers = self.shared.readers.lock().expect("nobody panics while holding it");
+        if readers.len() < IDLE_READERS {
+            readers.push(connection);
+        }
+        result.map_err(fault)
     }
 }
 
-/// Moves the database at `path` (and what SQLite keeps beside it) to `path.corrupt-TIMESTAMP` and returns that path.
-#[allow(unused_variables, missing_docs)]
+impl std::fmt::Debug for Store {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Store").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    /// Lets the writer finish what is queued and close the file, before the lock goes.
+    fn drop(&mut self) {
+        self.jobs = None;
+        let Some(writer) = self.writer.take() else { return };
+        // An answer may hold the last handle; then this is the writer itself, and it ends by itself.
+        if writer.thread().id() != std::thread::current().id() {
+            drop(writer.join());
+        }
+    }
+}
+
+/// Moves the database at `path`, and what SQLite keeps beside it, to `path.corrupt-TIMESTAMP`, and returns that path.
+/// Nobody may have it open.
+///
+/// # Errors
+/// What the system says when the file cannot be renamed.
 pub fn move_aside(path: &Path, at: Timestamp) -> std::io::Result<PathBuf> {
-    todo!()
+    let stamp = crate::moment::text(at).replace([' ', ':'], "-");
+    let with = |tail: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(tail);
+        PathBuf::from(name)
+    };
+    for tail in ["-wal", "-shm"] {
+        if with(tail).exists() {
+            std::fs::rename(with(tail), with(&format!(".corrupt-{stamp}{tail}")))?;
+        }
+    }
+    let aside = with(&format!(".corrupt-{stamp}"));
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
 }
