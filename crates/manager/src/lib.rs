@@ -1,1 +1,91 @@
 //! When: probing, cycles, executing plans, hooks.
+//!
+//! The shell around the core. Tasks observe servers and record what they saw; a *cycle* looks at the whole; a *suspicion*
+//! looks into the death of one source on fresh evidence; a *recovery* carries a plan out, step by step, through the
+//! journal. Decisions are made in `analysis` and `planner`, statements are worded in `mysql`, rows are kept by `store`.
+//!
+//! Invariants: the only place that decides *when*. One owner per piece of state. No lock is held across an await. Nothing
+//! changes a server but [`hands`], and in a recovery only between two entries of the journal.
+#![warn(missing_docs)]
+
+mod audit;
+mod calendar;
+mod caretaker;
+mod clock;
+mod cycle;
+mod discovery;
+mod executor;
+mod fencing;
+mod handle;
+mod hands;
+pub mod hooks;
+mod hub;
+mod names;
+mod narrator;
+mod observatory;
+mod recovery;
+mod resume;
+mod settings;
+mod suspicion;
+mod watcher;
+
+pub use clock::Clock;
+pub use handle::{Health, Manager, Mode, Reload};
+pub use hub::View;
+pub use recovery::Recovered;
+
+use planner::Hold;
+use topology::InstanceKey;
+
+/// Why something that was asked for was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It was decided not to act.
+    #[error("not attempted: {0}")]
+    Held(Hold),
+    /// A hook refused.
+    #[error("refused by {by}: {why}")]
+    Refused {
+        /// The list of hooks.
+        by: String,
+        /// What it said.
+        why: String,
+    },
+    /// The instance is not known.
+    #[error("instance {0} is not known: discover it first")]
+    Unknown(InstanceKey),
+    /// The address is not to be watched.
+    #[error("{key} is not discovered: {why}")]
+    NotDiscovered {
+        /// The address.
+        key: InstanceKey,
+        /// Why not.
+        why: String,
+    },
+    /// The server could not be read.
+    #[error("cannot read {key}: {why}")]
+    Unreadable {
+        /// The server.
+        key: InstanceKey,
+        /// Why not.
+        why: String,
+    },
+    /// A statement on a server failed.
+    #[error(transparent)]
+    Server(#[from] mysql::Error),
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The configuration is bad; the one in effect stays.
+    #[error("the configuration is not changed: {}", .0.join("; "))]
+    Configuration(Vec<String>),
+    /// A defect of ours.
+    #[error("unexpected: {0}")]
+    Unexpected(String),
+}
+
+/// Returns 64 random hexadecimal digits.
+pub fn random_hex() -> String {
+    let bytes: [u8; 32] = rand::random();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

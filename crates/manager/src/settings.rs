@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use analysis::{ClusterFilter, KeyFilter, Policy};
-use config::{Config, TlsUse, UnappliedPolicy};
-use mysql::{Access, Secret, Tls, TlsOptions};
+use config::{Config, ServerNameMethod, TlsUse, UnappliedPolicy};
+use mysql::{Access, DetectQueries, HostnameResolve, ProbeSettings, Secret, Tls, TlsOptions};
 
 /// One configuration in effect, with what follows from it.
 pub(crate) struct Settings {
@@ -77,5 +77,33 @@ fn policy(config: &Arc<Config>) -> Policy {
         lost_downtime: recovery.lost_downtime,
         apply_promotion: recovery.apply_promotion,
         parallel_moves: config.discovery.max_concurrent_moves,
+    }
+}
+
+/// Returns what probes ask for, and how often.
+pub(crate) fn probe_settings(config: &Config) -> ProbeSettings {
+    let queries = &config.metadata.queries;
+    let text = |query: &Option<String>| query.clone().unwrap_or_default();
+    ProbeSettings {
+        discover_by_show_replicas: config.discovery.by_show_replica_hosts,
+        hostname_resolve: match config.resolve.server_method {
+            ServerNameMethod::None => HostnameResolve::None,
+            ServerNameMethod::Hostname => HostnameResolve::Hostname,
+            ServerNameMethod::ReportHost => HostnameResolve::ReportHost,
+        },
+        queries: DetectQueries {
+            data_center: text(&queries.data_center),
+            region: text(&queries.region),
+            environment: text(&queries.environment),
+            instance_alias: text(&queries.instance_alias),
+            cluster_alias: text(&queries.cluster_alias),
+            cluster_domain: text(&queries.cluster_domain),
+            promotion_rule: text(&queries.promotion_rule),
+            semi_sync_enforced: text(&queries.semi_sync),
+            replication_lag: text(&queries.replication_lag),
+        },
+        credentials_query_configured: queries.replication_credentials.is_some(),
+        deadline: probe_deadline(config),
+        ..ProbeSettings::default()
     }
 }

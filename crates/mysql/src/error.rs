@@ -165,7 +165,7 @@ impl Error {
 }
 
 /// What an error says that we were doing when no session came about.
-pub(crate) const CONNECT: &str = "connect";
+pub(crate) const CONNECT: &str = "open a session";
 
 /// True for errors after which the server closes the session.
 pub(crate) fn ends_session(number: u16) -> bool {

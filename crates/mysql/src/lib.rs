@@ -9,14 +9,21 @@
 #![warn(missing_docs)]
 
 mod access;
+mod dialect;
 mod driver;
 mod error;
+mod probe;
 mod quote;
+pub mod read;
+mod replicas;
 mod row;
 mod session;
 
 pub use access::{Access, Secret, Tls, TlsOptions};
+pub use dialect::{Dialect, Thread};
 pub use error::{Error, ErrorKind, number};
+pub use probe::{DetectQueries, HostnameResolve, Note, Probe, ProbeSettings, Prober};
 pub use quote::{identifier, literal};
+pub use replicas::{FoundReplica, replicas_from};
 pub use row::Row;
 pub use session::Session;

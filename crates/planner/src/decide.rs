@@ -1,5 +1,7 @@
 //! Whether to act, and how.
 
+use std::time::Duration;
+
 use analysis::{Code, Diagnosis, Facts, Policy};
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Snapshot, Timestamp};
@@ -43,7 +45,7 @@ pub struct PastRecovery {
     pub began: Timestamp,
     /// Somebody acknowledged it: it blocks nothing any more.
     pub acknowledged: bool,
-    /// It changed at least one server. One that was refused before that blocks nothing.
+    /// It promoted somebody. One that was refused or failed before that blocks nothing.
     pub changed_servers: bool,
 }
 
@@ -112,6 +114,10 @@ fn not_recoverable(code: Code) -> Option<Hold> {
     }
 }
 
+/// A recovery that failed before anybody was promoted is followed by another at once, on fresh evidence, but not for ever.
+const RETRIES: usize = 3;
+const RETRY_WINDOW: Duration = Duration::from_secs(60);
+
 /// Returns what holds an otherwise possible recovery back. A person's request overrides all but a running one.
 fn held_back(diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
     let Context { snapshot, policy, past, running, request } = context;
@@ -137,10 +143,19 @@ fn held_back(diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
     if snapshot.declared.recoveries_disabled {
         return Some(Hold::Disabled);
     }
+    let same_cluster = |recovery: &PastRecovery| {
+        recovery.cluster == facts.cluster_name || recovery.successor.as_ref() == Some(&facts.key)
+    };
+    let failed_lately = |recovery: &&PastRecovery| {
+        same_cluster(recovery) && !recovery.changed_servers && now.since(recovery.began) < RETRY_WINDOW
+    };
+    if past.iter().filter(failed_lately).count() >= RETRIES {
+        let newest = past.iter().find(failed_lately)?;
+        return Some(Hold::FailedRepeatedly { until: newest.began.plus(RETRY_WINDOW), uid: newest.uid.clone() });
+    }
     let blocks = |recovery: &&PastRecovery| {
-        let same_cluster = recovery.cluster == facts.cluster_name || recovery.successor.as_ref() == Some(&facts.key);
         recovery.kind == Kind::DeadPrimary
-            && same_cluster
+            && same_cluster(recovery)
             && recovery.changed_servers
             && !recovery.acknowledged
             && now.since(recovery.began) < policy.cooldown

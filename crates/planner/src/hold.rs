@@ -53,6 +53,13 @@ pub enum Hold {
         /// Its number, as the API shows it.
         id: i64,
     },
+    /// Several recoveries in a row failed before anybody was promoted.
+    FailedRepeatedly {
+        /// When the next is tried.
+        until: Timestamp,
+        /// The last of them.
+        uid: String,
+    },
     /// No replica can be promoted.
     NoCandidate {
         /// Every replica and why not.
@@ -117,6 +124,9 @@ impl fmt::Display for Hold {
                 out,
                 "recovery {uid} of the same kind on this cluster was within RecoveryPeriodBlockSeconds and is not acknowledged"
             ),
+            Self::FailedRepeatedly { uid, .. } => {
+                write!(out, "recoveries failed several times in a row, the last being {uid}; trying again within a minute")
+            }
             Self::NoCandidate { choice } => {
                 write!(out, "no replica can be promoted")?;
                 for candidate in &choice.candidates {

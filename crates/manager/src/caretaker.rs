@@ -1,0 +1,147 @@
+//! What must be done now and then: keeping observations, ageing, telling that this node lives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{ClusterFacts, Command, NodeReport, ObservedInstance, Retention};
+use topology::{InstanceKey, Watched};
+
+use crate::hub::Hub;
+use crate::watcher;
+
+/// Tells every second that this node lives.
+pub(crate) async fn tell_alive(hub: Arc<Hub>) {
+    const EVERY: Duration = Duration::from_secs(1);
+    loop {
+        let report = NodeReport {
+            node: hub.node.clone(),
+            mode: "HttpMode".to_owned(),
+            command: "http".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            backend: hub.store.path().display().to_string(),
+            active: true,
+            started: hub.started,
+            at: hub.now(),
+        };
+        let told = hub.declare(Command::RegisterNode(report)).await;
+        if let Err(error) = &told {
+            tracing::warn!(%error, "cannot tell that this node lives");
+        }
+        hub.healthy.store(told.is_ok(), std::sync::atomic::Ordering::Relaxed);
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Writes what was observed to the store, for a warm start and for people who look.
+pub(crate) async fn keep_observations(hub: Arc<Hub>) {
+    const EVERY: Duration = Duration::from_secs(5);
+    let mut kept = std::collections::BTreeMap::<InstanceKey, Arc<Watched>>::new();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        kept = keep_changes(&hub, kept).await;
+    }
+}
+
+/// Writes what changed since `kept`, and returns what is kept now.
+pub(crate) async fn keep_changes(
+    hub: &Arc<Hub>,
+    kept: std::collections::BTreeMap<InstanceKey, Arc<Watched>>,
+) -> std::collections::BTreeMap<InstanceKey, Arc<Watched>> {
+    let view = hub.view();
+    let is_news = |watched: &&Arc<Watched>| kept.get(&watched.key).is_none_or(|old| !Arc::ptr_eq(old, watched));
+    let news: Vec<ObservedInstance> = view
+        .snapshot
+        .watched
+        .values()
+        .filter(|watched| watched.instance.is_some())
+        .filter(is_news)
+        .map(|watched| ObservedInstance { watched: Arc::clone(watched), facts: facts(&view, &watched.key) })
+        .collect();
+    let store = hub.store.clone();
+    let saved = tokio::task::spawn_blocking(move || store.save_instances(news)).await;
+    match saved {
+        Ok(Ok(())) => view.snapshot.watched.clone(),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "observations were not kept: a restart will have to find the topology again");
+            kept
+        }
+        Err(_) => kept,
+    }
+}
+
+fn facts(view: &crate::View, key: &InstanceKey) -> ClusterFacts {
+    let cluster = view.graph.cluster_of(key);
+    let errant = view
+        .diagnoses
+        .iter()
+        .flat_map(|diagnosis| &diagnosis.facts.errant)
+        .find(|(replica, _)| replica == key)
+        .map(|(_, errant)| errant.to_string());
+    ClusterFacts {
+        cluster_name: cluster.map(|cluster| cluster.name.clone()).unwrap_or_default(),
+        cluster_alias: cluster.map(|cluster| cluster.alias.clone()).unwrap_or_default(),
+        depth: view.graph.depth(key),
+        is_co_primary: view.graph.is_co_primary(key),
+        ancestry: ancestry(view, key),
+        errant: errant.unwrap_or_default(),
+    }
+}
+
+/// Returns the UUIDs from the head of the cluster down to `key`, joined by commas.
+fn ancestry(view: &crate::View, key: &InstanceKey) -> String {
+    let mut uuids = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut next = Some(key);
+    while let Some(key) = next.filter(|key| seen.insert((*key).clone())) {
+        uuids.extend(view.snapshot.instance(key).and_then(|instance| instance.uuid.as_ref()).map(ToString::to_string));
+        next = view.graph.source(key);
+    }
+    uuids.reverse();
+    uuids.join(",")
+}
+
+/// Lets old rows go, and instances that nobody has seen for long.
+pub(crate) async fn age(hub: Arc<Hub>) {
+    const EVERY: Duration = Duration::from_secs(10);
+    let mut names_asked = hub.now();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let config = hub.config();
+        let retention = Retention {
+            audit: config.audit.keep,
+            candidates: config.candidates.rule_expiry,
+            unseen: config.discovery.forget_after,
+            resolves: config.resolve.expiry,
+            detection_block: config.recovery.detection_block,
+            recovery_block: config.recovery.recovery_block,
+            ..Retention::default()
+        };
+        if let Err(error) = hub.declare(Command::Expire { now: hub.now(), retention }).await {
+            tracing::warn!(%error, "old rows were not removed");
+        }
+        if hub.now().since(names_asked) >= config.resolve.expiry {
+            hub.names.expire_hosts();
+            names_asked = hub.now();
+        }
+        forget_unseen(&hub, config.discovery.forget_after);
+    }
+}
+
+fn forget_unseen(hub: &Hub, after: Duration) {
+    let now = hub.now();
+    let unseen: Vec<InstanceKey> = hub
+        .snapshot()
+        .watched
+        .values()
+        .filter(|watched| now.since(watched.seen.unwrap_or(watched.first_heard)) > after)
+        .map(|watched| watched.key.clone())
+        .collect();
+    if unseen.is_empty() {
+        return;
+    }
+    tracing::info!(count = unseen.len(), "forgetting instances that were not seen for long");
+    watcher::unwatch(hub, &unseen);
+    if let Err(error) = hub.store.forget_instances(unseen) {
+        tracing::warn!(%error, "instances were not removed from the store");
+    }
+}

@@ -1,0 +1,71 @@
+//! One management cycle: what is wrong, what is done about it, in one sentence.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use analysis::{Code, Diagnosis};
+use topology::{InstanceKey, Timestamp};
+
+use crate::hub::Hub;
+use crate::{recovery, suspicion};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How long a problem that leads to no recovery must last before it is put on record and hooks are told. A primary that
+/// dies passes through such states for a moment.
+const SETTLES: Duration = Duration::from_secs(3);
+
+/// Runs cycles until the process stops: every second, and when something happened.
+pub(crate) async fn run(hub: Arc<Hub>) {
+    let mut since: BTreeMap<(InstanceKey, Code), Timestamp> = BTreeMap::new();
+    loop {
+        let due = tokio::time::sleep(EVERY);
+        tokio::select! {
+            () = due => {}
+            () = hub.nudge.notified() => {}
+        }
+        let view = hub.view();
+        since.retain(|(key, code), _| {
+            view.diagnoses.iter().any(|diagnosis| &diagnosis.subject == key && diagnosis.code == *code)
+        });
+        for diagnosis in &view.diagnoses {
+            let first = *since.entry((diagnosis.subject.clone(), diagnosis.code)).or_insert(view.snapshot.now);
+            let settled = view.snapshot.now.since(first) >= SETTLES;
+            attend(&hub, diagnosis, settled);
+        }
+    }
+}
+
+/// Attends to one diagnosis. A death is looked into on fresh evidence before anything is decided: here nothing is.
+fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
+    match diagnosis.code {
+        Code::DeadPrimary
+        | Code::DeadPrimaryAndSomeReplicas
+        | Code::UnreachablePrimary
+        | Code::UnreachablePrimaryWithLaggingReplicas
+        | Code::DeadPrimaryAndReplicas => suspicion::suspect(hub, &diagnosis.subject),
+        _ => {}
+    }
+    if settled && is_told(diagnosis.code) {
+        // Hooks may take long, and the next cycle must not wait for them.
+        let (hub_of_task, diagnosis) = (Arc::clone(hub), diagnosis.clone());
+        hub.spawn(async move {
+            if let Err(error) = recovery::detect(&hub_of_task, &diagnosis, true).await {
+                tracing::warn!(instance = %diagnosis.subject, code = %diagnosis.code, %error, "a detection was not told");
+            }
+        });
+    }
+}
+
+/// Codes that lead to no recovery and are told all the same (Orchestrator's "generic" handler).
+fn is_told(code: Code) -> bool {
+    matches!(
+        code,
+        Code::DeadPrimaryAndReplicas
+            | Code::UnreachablePrimary
+            | Code::UnreachablePrimaryWithLaggingReplicas
+            | Code::AllPrimaryReplicasNotReplicating
+            | Code::AllPrimaryReplicasNotReplicatingOrDead
+    )
+}

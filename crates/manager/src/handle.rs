@@ -1,0 +1,396 @@
+//! What the HTTP API and the commands ask for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use analysis::Policy;
+use config::{Config, Finding};
+use planner::{Explanation, Hold, Request};
+use store::{Applied, Command, NodeId, Store};
+use topology::{InstanceKey, Timestamp};
+
+use crate::hub::{Hub, View, lock};
+use crate::observatory::Observatory;
+use crate::recovery::{self, Recovered};
+use crate::{Error, audit, caretaker, cycle, discovery, hands, resume, suspicion, watcher};
+
+/// Reads the configuration again, with one more file behind the others; gives all problems at once.
+pub type Reload = dyn Fn(&Config, Option<&Path>) -> Result<(Config, Vec<Finding>), Vec<String>> + Send + Sync;
+
+/// What the manager does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Watches, diagnoses and recovers.
+    Service,
+    /// Only what it is asked for: one command of the command line.
+    OneCommand,
+}
+
+/// How this node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// True when it could last tell the store that it lives.
+    pub healthy: bool,
+    /// Which node.
+    pub node: NodeId,
+    /// Since when it runs.
+    pub started: Timestamp,
+    /// Where its store is.
+    pub store: PathBuf,
+}
+
+/// The manager, as its callers see it. Cheap to clone.
+#[derive(Clone)]
+pub struct Manager {
+    hub: Arc<Hub>,
+    reload: Arc<Reload>,
+}
+
+impl Manager {
+    /// Starts the manager on what `store` knows.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store cannot be read.
+    pub async fn start(config: Config, store: Store, mode: Mode, reload: Arc<Reload>) -> Result<Self, Error> {
+        let config = Arc::new(config);
+        let loaded = store.load_instances()?;
+        for note in loaded.notes {
+            tracing::warn!("{note}");
+        }
+        let hostname = gethostname::gethostname().to_string_lossy().into_owned();
+        let node = NodeId { hostname, token: crate::random_hex() };
+        let hub = Arc::new(Hub::new(Arc::clone(&config), store, node, Observatory::new(loaded.watched)));
+        if mode == Mode::Service {
+            for key in hub.observatory.keys() {
+                watcher::watch(&hub, &key);
+            }
+            resume::resume_all(&hub).await?;
+            hub.spawn(seed(Arc::clone(&hub), config.discovery.seeds.clone()));
+            hub.spawn(cycle::run(Arc::clone(&hub)));
+            hub.spawn(caretaker::tell_alive(Arc::clone(&hub)));
+            hub.spawn(caretaker::keep_observations(Arc::clone(&hub)));
+            hub.spawn(caretaker::age(Arc::clone(&hub)));
+        }
+        Ok(Self { hub, reload })
+    }
+
+    /// Stops: no new work, a running step finished as far as `grace` allows, observations kept.
+    pub async fn stop(&self, grace: Duration) {
+        let hub = &self.hub;
+        let deadline = tokio::time::Instant::now() + grace;
+        while !lock(&hub.recovering).is_empty() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        hub.stopping.cancel();
+        hub.tasks.close();
+        if tokio::time::timeout_at(deadline, hub.tasks.wait()).await.is_err() {
+            tracing::warn!("stopped with work in progress: the next start goes on with it from the journal");
+        }
+        caretaker::keep_changes(hub, Default::default()).await;
+    }
+
+    /// Returns all that is known now, with what follows from it.
+    pub fn view(&self) -> Arc<View> {
+        self.hub.view()
+    }
+
+    /// Returns the configuration in effect.
+    pub fn config(&self) -> Arc<Config> {
+        self.hub.config()
+    }
+
+    /// Returns the configuration as analysis and planning see it.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.hub.policy()
+    }
+
+    /// Returns the store, for queries.
+    pub fn store(&self) -> &Store {
+        &self.hub.store
+    }
+
+    /// Returns who this node is.
+    pub fn node(&self) -> &NodeId {
+        &self.hub.node
+    }
+
+    /// Returns the present moment.
+    pub fn now(&self) -> Timestamp {
+        self.hub.now()
+    }
+
+    /// Returns how this node is.
+    pub fn health(&self) -> Health {
+        Health {
+            healthy: self.hub.healthy.load(Ordering::Relaxed),
+            node: self.hub.node.clone(),
+            started: self.hub.started,
+            store: self.hub.store.path().to_owned(),
+        }
+    }
+
+    /// Probes `key` now, and watches it and all that it leads to from then on. Returns the key it is known by.
+    ///
+    /// # Errors
+    /// [`Error::NotDiscovered`] when a filter names it; [`Error::Unreadable`] when it does not answer.
+    pub async fn discover(&self, key: &InstanceKey) -> Result<InstanceKey, Error> {
+        self.remember(key).await?;
+        let known = discovery::hear_of(&self.hub, key).await.map_err(|passed| not_discovered(key, &passed))?;
+        watcher::probe_anew(&self.hub, &known).await;
+        // The server may go by another name since.
+        let known = self.hub.names.known(&known);
+        self.readable(&known)?;
+        Ok(known)
+    }
+
+    /// Watches `key` and all that it leads to from now on, without waiting for an answer.
+    pub fn discover_later(&self, key: InstanceKey) {
+        let manager = self.clone();
+        self.hub.spawn(async move {
+            if let Err(error) = manager.discover(&key).await {
+                tracing::warn!(instance = %key, %error, "not discovered");
+            }
+        });
+    }
+
+    /// Probes `key` now.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when it is not known; [`Error::Unreadable`] when it does not answer.
+    pub async fn refresh(&self, key: &InstanceKey) -> Result<(), Error> {
+        if self.hub.observatory.get(key).is_none() {
+            return Err(Error::Unknown(key.clone()));
+        }
+        watcher::probe_anew(&self.hub, key).await;
+        self.readable(key)
+    }
+
+    /// Forgets instances; discovery leaves them alone for a while.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when none of them is known.
+    pub async fn forget(&self, keys: Vec<InstanceKey>) -> Result<(), Error> {
+        if let [key] = keys.as_slice() {
+            if self.hub.observatory.get(key).is_none() {
+                return Err(Error::Unknown(key.clone()));
+            }
+        }
+        let now = self.hub.now();
+        let until = now.plus(self.hub.config().discovery.poll * 3);
+        watcher::unwatch(&self.hub, &keys);
+        self.hub.declare(Command::Forget { keys: keys.clone(), at: now, until }).await?;
+        for key in &keys {
+            audit::record(&self.hub, "forget", Some(key), "", "").await;
+        }
+        Ok(())
+    }
+
+    /// Starts replication on `key`.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with what the server answered.
+    pub async fn start_replication(&self, key: &InstanceKey) -> Result<(), Error> {
+        self.act(key, "start-replica", hands::start_replication(&self.hub, key)).await
+    }
+
+    /// Stops replication on `key`.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with what the server answered.
+    pub async fn stop_replication(&self, key: &InstanceKey) -> Result<(), Error> {
+        self.act(key, "stop-replica", hands::stop_replication(&self.hub, key)).await
+    }
+
+    /// Stops and starts replication on `key`.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with what the server answered.
+    pub async fn restart_replication(&self, key: &InstanceKey) -> Result<(), Error> {
+        let restart = async {
+            hands::stop_replication(&self.hub, key).await?;
+            hands::start_replication(&self.hub, key).await
+        };
+        self.act(key, "restart-replica", restart).await
+    }
+
+    /// Makes `key` refuse writes.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with what the server answered.
+    pub async fn set_read_only(&self, key: &InstanceKey) -> Result<(), Error> {
+        self.act(key, "read-only", hands::set_read_only(&self.hub, key)).await
+    }
+
+    /// Makes `key` accept writes. An operator's word: a server on record as demoted is so no longer.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with what the server answered.
+    pub async fn set_writable(&self, key: &InstanceKey) -> Result<(), Error> {
+        self.hub.declare(Command::Reinstate { key: key.clone() }).await?;
+        self.act(key, "read-only", hands::set_writable(&self.hub, key)).await
+    }
+
+    /// Recovers from the failure of `key` if a recovery exists for what is wrong with it, as a person asks for it.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when there is nothing to recover or nobody to promote; [`Error::Refused`] when a hook refused.
+    pub async fn recover(&self, key: &InstanceKey, request: Request) -> Result<Recovered, Error> {
+        let hub = &self.hub;
+        if hub.observatory.get(key).is_none() {
+            return Err(Error::Unknown(key.clone()));
+        }
+        watcher::probe_anew(hub, key).await;
+        suspicion::ask_replicas(hub, key).await;
+        let view = hub.examine();
+        let policy = hub.policy();
+        let diagnosis = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, key)
+            .ok_or_else(|| Error::Unknown(key.clone()))?;
+        if diagnosis.code == analysis::Code::NoProblem {
+            return Err(Error::Held(Hold::NothingToRecover));
+        }
+        // In a task of its own: a recovery goes on when the caller hangs up.
+        let (hub_of_task, snapshot) = (Arc::clone(hub), view.snapshot.clone());
+        let task = hub.tasks.spawn(async move {
+            recovery::consider(&hub_of_task, &snapshot, &diagnosis, &request).await
+        });
+        task.await.unwrap_or_else(|error| Err(Error::Unexpected(error.to_string())))
+    }
+
+    /// Changes declared state.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store refuses or fails.
+    pub async fn declare(&self, command: Command) -> Result<Applied, Error> {
+        let record = audit_of(&command);
+        let applied = self.hub.declare(command).await?;
+        if let Some((kind, key, message)) = record {
+            audit::record(&self.hub, kind, key.as_ref(), "", &message).await;
+        }
+        Ok(applied)
+    }
+
+    /// Returns what would happen to a cluster now, and why. None when there is no such cluster.
+    pub fn explain(&self, cluster_name: &str) -> Option<Explanation> {
+        let view = self.hub.examine();
+        let policy = self.hub.policy();
+        let cluster = view.graph.cluster(cluster_name)?;
+        let own = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, &cluster.head)?;
+        let past = recovery::past_recoveries(&self.hub, &own).unwrap_or_default();
+        let running = lock(&self.hub.recovering).get(cluster_name).cloned();
+        planner::explain(&view.snapshot, &view.graph, &policy, cluster, &past, running.as_deref())
+    }
+
+    /// Returns the key that `key` is known by, after a connection test.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] when nothing listens there.
+    pub async fn resolve(&self, key: &InstanceKey) -> Result<InstanceKey, Error> {
+        let config = self.hub.config();
+        let known = discovery::known_key(&self.hub, &config, key).await;
+        let connecting = tokio::net::TcpStream::connect((known.host.as_str(), known.port));
+        let why = match tokio::time::timeout(config.topology_access.connect_timeout, connecting).await {
+            Ok(Ok(_)) => return Ok(known),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer".to_owned(),
+        };
+        Err(Error::Unreadable { key: known, why })
+    }
+
+    /// Returns host names and what they resolved to.
+    pub fn resolved_hosts(&self) -> std::collections::BTreeMap<String, String> {
+        self.hub.names.hosts()
+    }
+
+    /// Reads the configuration files again, and `extra` behind them. What needs a restart keeps its value.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] with every problem; the configuration in effect stays.
+    pub async fn reload(&self, extra: Option<&Path>) -> Result<Vec<Finding>, Error> {
+        let (config, findings) =
+            (self.reload)(&self.hub.config(), extra).map_err(Error::Configuration)?;
+        self.hub.configure(Arc::new(config));
+        audit::record(&self.hub, "reload-configuration", None, "", "").await;
+        Ok(findings)
+    }
+
+    async fn act(
+        &self,
+        key: &InstanceKey,
+        kind: &str,
+        action: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        if self.hub.observatory.get(key).is_none() {
+            return Err(Error::Unknown(key.clone()));
+        }
+        let outcome = action.await;
+        let message = outcome.as_ref().map_or_else(ToString::to_string, |()| "success".to_owned());
+        audit::record(&self.hub, kind, Some(key), "", &message).await;
+        watcher::probe_anew(&self.hub, key).await;
+        outcome
+    }
+
+    async fn remember(&self, key: &InstanceKey) -> Result<(), Error> {
+        if self.hub.store.declared().forgotten.contains_key(key) {
+            self.hub.declare(Command::Remember { keys: vec![key.clone()] }).await?;
+        }
+        Ok(())
+    }
+
+    fn readable(&self, key: &InstanceKey) -> Result<(), Error> {
+        let failure = self.hub.observatory.get(key).and_then(|watched| watched.failure.clone());
+        match failure {
+            None => Ok(()),
+            Some(failure) => Err(Error::Unreadable { key: key.clone(), why: failure.message }),
+        }
+    }
+}
+
+fn not_discovered(key: &InstanceKey, passed: &discovery::Passed) -> Error {
+    let why = match passed {
+        discovery::Passed::Filtered => "DiscoveryIgnoreHostnameFilters names it",
+        discovery::Passed::Forgotten => "it was forgotten a moment ago",
+        discovery::Passed::Invalid => "it is no address of a server",
+    };
+    Error::NotDiscovered { key: key.clone(), why: why.to_owned() }
+}
+
+/// Returns how a declared change stands in the audit.
+fn audit_of(command: &Command) -> Option<(&'static str, Option<InstanceKey>, String)> {
+    match command {
+        Command::BeginDowntime { key, downtime } => {
+            let message = format!("owner: {}, reason: {}", downtime.owner, downtime.reason);
+            Some(("begin-downtime", Some(key.clone()), message))
+        }
+        Command::EndDowntime { key } => Some(("end-downtime", Some(key.clone()), String::new())),
+        Command::BeginMaintenance { key, owner, reason, .. } => {
+            Some(("begin-maintenance", Some(key.clone()), format!("owner: {owner}, reason: {reason}")))
+        }
+        Command::EndMaintenance { .. } => Some(("end-maintenance", None, String::new())),
+        Command::RegisterCandidate { key, rule, .. } => {
+            Some(("register-candidate", Some(key.clone()), rule.to_string()))
+        }
+        Command::DisableRecoveries { by, .. } => Some(("disable-global-recoveries", None, format!("by {by}"))),
+        Command::EnableRecoveries => Some(("enable-global-recoveries", None, String::new())),
+        Command::AcknowledgeRecoveries { owner, comment, .. } => {
+            Some(("acknowledge-recovery", None, format!("{owner}: {comment}")))
+        }
+        _ => None,
+    }
+}
+
+/// Discovers the configured seeds (`DiscoverySeeds`).
+async fn seed(hub: Arc<Hub>, seeds: Vec<String>) {
+    let port = hub.config().topology_access.default_port;
+    for seed in seeds {
+        match InstanceKey::parse(&seed, port) {
+            Ok(key) => {
+                if let Err(passed) = discovery::hear_of(&hub, &key).await {
+                    tracing::warn!(instance = %key, ?passed, "a seed is not discovered");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "DiscoverySeeds has an entry that is no address"),
+        }
+    }
+}

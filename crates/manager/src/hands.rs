@@ -1,0 +1,243 @@
+//! The only place that changes servers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mysql::{Fenced, Server};
+use planner::{Action, Outcome, Threads};
+use store::Command;
+use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
+
+use crate::executor::Run;
+use crate::hub::{Hub, lock};
+use crate::{Error, audit, watcher};
+
+/// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
+const OWNER: &str = "orchestrator";
+const LOST_IN_RECOVERY: &str = "lost-in-recovery";
+
+/// How long the fence may keep a promotion waiting. A server that answers later is fenced later, on the line that is
+/// held to it, or when it is met again.
+const FENCE_WAITS: Duration = Duration::from_millis(200);
+
+/// How long a candidate may take to fetch from a sibling what it lacks.
+const CATCH_UP_WAITS: Duration = Duration::from_secs(60);
+
+fn server(hub: &Hub, key: &InstanceKey) -> Result<Server, Error> {
+    let watched = hub.observatory.get(key).ok_or_else(|| Error::Unknown(key.clone()))?;
+    let instance = watched.instance.as_ref().ok_or_else(|| Error::Unreadable {
+        key: key.clone(),
+        why: "it never answered".to_owned(),
+    })?;
+    Ok(Server::new(key.clone(), hub.settings().acting.clone(), instance))
+}
+
+pub(crate) async fn start_replication(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
+    Ok(server(hub, key)?.start_replication().await?)
+}
+
+pub(crate) async fn stop_replication(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
+    Ok(server(hub, key)?.stop_replication().await?)
+}
+
+pub(crate) async fn start_receiver(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
+    Ok(server(hub, key)?.start_receiver().await?)
+}
+
+/// Restarts a receiver; what goes wrong is logged, since the next round will show what it did.
+pub(crate) async fn restart_receiver(hub: &Arc<Hub>, key: &InstanceKey) {
+    let restarted = async { Ok::<_, Error>(server(hub, key)?.restart_receiver().await?) }.await;
+    let message = match &restarted {
+        Ok(()) => "to see whether it can connect to its source".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    audit::record(hub, "emergently-restart-receiver", Some(key), "", &message).await;
+}
+
+pub(crate) async fn set_read_only(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
+    let with_super = hub.config().candidates.use_super_read_only;
+    Ok(server(hub, key)?.set_read_only(with_super).await?)
+}
+
+pub(crate) async fn set_writable(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
+    Ok(server(hub, key)?.set_writable().await?)
+}
+
+/// Makes a replaced primary refuse the writes of everybody (`super_read_only` where there is such a thing).
+pub(crate) async fn make_read_only(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
+    Ok(server(hub, key)?.set_read_only(true).await?)
+}
+
+/// Performs a step. Says what came of it, for people; an error is a sentence.
+pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Result<(Outcome, String), String> {
+    match action {
+        Action::StopReceiver { replica, held } => stop_receiver(hub, replica, held).await,
+        Action::CatchUp { candidate, donor, until } => catch_up(hub, candidate, donor, until).await,
+        Action::Drain { candidate, until, within } => drain(hub, candidate, until, *within).await,
+        Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
+        Action::Promote { server, writable, semi_sync } => promote(hub, server, *writable, *semi_sync).await,
+        Action::Repoint { replica, source, start } => repoint(hub, replica, source, *start).await,
+        Action::Detach { replica } => detach(hub, replica).await,
+        Action::Publish { primary } => publish(hub, run, primary).await,
+        Action::Downtime { server, lasts } => downtime(hub, server, *lasts).await,
+        Action::RunHooks(_) => Err("hooks are run by the executor".to_owned()),
+    }
+}
+
+type Performed = Result<(Outcome, String), String>;
+
+fn done(message: impl Into<String>) -> Performed {
+    Ok((Outcome::Done, message.into()))
+}
+
+fn sentence(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+async fn read(hub: &Arc<Hub>, key: &InstanceKey) -> Result<Arc<Instance>, String> {
+    watcher::probe_kept(hub, key).await;
+    let watched = hub.observatory.get(key).ok_or_else(|| format!("{key} is not known"))?;
+    match (&watched.failure, &watched.instance) {
+        (Some(failure), _) => Err(failure.message.clone()),
+        (None, Some(instance)) => Ok(Arc::clone(instance)),
+        (None, None) => Err(format!("{key} never answered")),
+    }
+}
+
+async fn stop_receiver(hub: &Arc<Hub>, replica: &InstanceKey, planned: &GtidSet) -> Performed {
+    server(hub, replica).map_err(sentence)?.stop_receiver().await.map_err(sentence)?;
+    let held = read(hub, replica).await?.held();
+    if !planned.contains(&held) {
+        return Err(format!("it received more since the plan was made: {}", held.subtract(planned)));
+    }
+    if !held.contains(planned) {
+        return Err(format!("it lost received transactions: {}", planned.subtract(&held)));
+    }
+    done("")
+}
+
+async fn catch_up(hub: &Arc<Hub>, candidate: &InstanceKey, donor: &InstanceKey, until: &GtidSet) -> Performed {
+    let mut server = server(hub, candidate).map_err(sentence)?;
+    let own = read(hub, candidate).await?;
+    // Moving drops the relay log; MariaDB would lose what it received and did not apply, MySQL fetches it again.
+    if !server.wait_applied(&own.held(), CATCH_UP_WAITS).await.map_err(sentence)? {
+        return Err("it does not apply what it received".to_owned());
+    }
+    server.stop_replication().await.map_err(sentence)?;
+    server.change_source(donor).await.map_err(sentence)?;
+    server.start_replication().await.map_err(sentence)?;
+    let caught_up = server.wait_applied(until, CATCH_UP_WAITS).await.map_err(sentence)?;
+    server.stop_receiver().await.map_err(sentence)?;
+    if caught_up { done("") } else { Err(format!("it did not get all of {until} from {donor} in time")) }
+}
+
+async fn drain(hub: &Arc<Hub>, candidate: &InstanceKey, until: &GtidSet, within: Duration) -> Performed {
+    let mut server = server(hub, candidate).map_err(sentence)?;
+    server.start_applier().await.map_err(sentence)?;
+    if server.wait_applied(until, within).await.map_err(sentence)? {
+        return done("");
+    }
+    let now = read(hub, candidate).await?;
+    let missing = until.subtract(&now.gtid.executed);
+    Err(format!("it did not apply {missing} within {} s", within.as_secs()))
+}
+
+/// Fences the old primary as far as it can be reached. From here on it is on record as demoted: when it is met again and
+/// is writable, it is made read-only.
+async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>) -> Performed {
+    let demoted = Demoted {
+        key: key.clone(),
+        uuid: uuid.cloned(),
+        successor: run.plan.successor.clone(),
+        recovery_uid: run.uid.clone(),
+        at: hub.now(),
+    };
+    hub.declare(Command::Demote(demoted)).await.map_err(sentence)?;
+    let line = lock(&hub.fence_lines).remove(key);
+    let instance = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
+    let is_mariadb = instance.is_some_and(|instance| instance.version.is_mariadb());
+    match mysql::fence(line, key, &hub.settings().probing, is_mariadb, FENCE_WAITS).await {
+        Fenced::Now => done("read-only"),
+        Fenced::Pending(task) => {
+            hub.tasks.spawn(task);
+            Ok((Outcome::Skipped, "it does not answer: the order lies in its connection for when it resumes".to_owned()))
+        }
+        Fenced::Unreachable(how) => Ok((Outcome::Skipped, format!("cannot be reached: {how}"))),
+    }
+}
+
+async fn promote(hub: &Arc<Hub>, key: &InstanceKey, writable: bool, semi_sync: bool) -> Performed {
+    let mut server = server(hub, key).map_err(sentence)?;
+    // A server that was demoted once and is promoted again is the primary now.
+    hub.declare(Command::Reinstate { key: key.clone() }).await.map_err(sentence)?;
+    if !writable {
+        return done("left as it is: ApplyMySQLPromotionAfterMasterFailover is false");
+    }
+    server.stop_replication().await.map_err(sentence)?;
+    server.reset_replication().await.map_err(sentence)?;
+    if semi_sync {
+        // Before the first write, or that write would be acknowledged without a replica.
+        server.set_semi_sync_source(true).await.map_err(sentence)?;
+    }
+    server.set_writable().await.map_err(sentence)?;
+    let now = read(hub, key).await?;
+    if now.writes.is_writable() { done("accepts writes") } else { Err("it is still read-only".to_owned()) }
+}
+
+async fn repoint(hub: &Arc<Hub>, replica: &InstanceKey, source: &InstanceKey, start: Threads) -> Performed {
+    let mut server = server(hub, replica).map_err(sentence)?;
+    server.stop_replication().await.map_err(sentence)?;
+    server.change_source(source).await.map_err(sentence)?;
+    if start.receiver {
+        server.start_receiver().await.map_err(sentence)?;
+    }
+    if start.applier {
+        server.start_applier().await.map_err(sentence)?;
+    }
+    read(hub, replica).await?;
+    done("")
+}
+
+async fn detach(hub: &Arc<Hub>, replica: &InstanceKey) -> Performed {
+    server(hub, replica).map_err(sentence)?.detach().await.map_err(sentence)?;
+    read(hub, replica).await?;
+    done("")
+}
+
+async fn publish(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Performed {
+    let (from, to, at) = (run.plan.cluster.clone(), primary.to_string(), hub.now());
+    let alias = hub.view().graph.cluster(&from).map_or(from.clone(), |cluster| cluster.alias.clone());
+    // An alias that only the old primary knew must not go with it.
+    let wanted = if alias == from { to.clone() } else { alias.clone() };
+    let prefix = hub.config().kv.primary_prefix.clone();
+    let pairs = [
+        (format!("{prefix}{wanted}"), to.clone()),
+        (format!("{prefix}{wanted}/hostname"), primary.host.clone()),
+        (format!("{prefix}{wanted}/port"), primary.port.to_string()),
+    ];
+    for (key, value) in pairs {
+        hub.declare(Command::PutKeyValue { key, value, at }).await.map_err(sentence)?;
+    }
+    if from != to {
+        hub.declare(Command::RenameCluster { from, to, at }).await.map_err(sentence)?;
+    }
+    done(format!("{wanted} is {primary}"))
+}
+
+async fn downtime(hub: &Arc<Hub>, key: &InstanceKey, lasts: Duration) -> Performed {
+    let begins = hub.now();
+    let (owner, reason) = (OWNER.to_owned(), LOST_IN_RECOVERY.to_owned());
+    let downtime = Downtime { owner, reason, begins, ends: begins.plus(lasts) };
+    hub.declare(Command::BeginDowntime { key: key.clone(), downtime }).await.map_err(sentence)?;
+    done("")
+}
+
+/// Puts a candidate that may have been opened for writes, and was not confirmed, on record as demoted.
+pub(crate) async fn disown(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) {
+    let uuid = hub.observatory.get(key).and_then(|watched| watched.instance.as_ref()?.uuid.clone());
+    let successor = run.plan.failed.clone();
+    let demoted = Demoted { key: key.clone(), uuid, successor, recovery_uid: run.uid.clone(), at: hub.now() };
+    if let Err(error) = hub.declare(Command::Demote(demoted)).await {
+        tracing::error!(instance = %key, %error, "a candidate that may be writable is not on record as demoted");
+    }
+}

@@ -1,0 +1,162 @@
+//! What the tasks of this crate share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use analysis::{Diagnosis, Policy};
+use config::Config;
+use store::{Applied, Command, NodeId, Store};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use topology::{Graph, InstanceKey, Snapshot, Timestamp};
+
+use crate::clock::Clock;
+use crate::names::Names;
+use crate::observatory::Observatory;
+use crate::settings::Settings;
+use crate::watcher::Watcher;
+
+/// All that is known at one moment, with what follows from it.
+#[derive(Debug)]
+pub struct View {
+    /// What is known.
+    pub snapshot: Snapshot,
+    /// Who replicates from whom.
+    pub graph: Graph,
+    /// What is wrong.
+    pub diagnoses: Vec<Diagnosis>,
+}
+
+/// State that several tasks use. Each part has one owner that changes it; the others read.
+pub(crate) struct Hub {
+    pub(crate) clock: Clock,
+    pub(crate) node: NodeId,
+    pub(crate) started: Timestamp,
+    pub(crate) store: Store,
+    pub(crate) observatory: Observatory,
+    pub(crate) names: Names,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+    /// Wakes the cycle.
+    pub(crate) nudge: Notify,
+    /// Bounds polling (`DiscoveryMaxConcurrency`); urgent probes do not wait for it.
+    pub(crate) polling: Semaphore,
+    pub(crate) watchers: Mutex<BTreeMap<InstanceKey, Watcher>>,
+    /// Sources whose death is being looked into.
+    pub(crate) suspects: Mutex<BTreeSet<InstanceKey>>,
+    /// Clusters in which a recovery of this process is running, with its uid.
+    pub(crate) recovering: Mutex<BTreeMap<String, String>>,
+    /// Authenticated idle connections to sources, for fencing.
+    pub(crate) fence_lines: Mutex<BTreeMap<InstanceKey, mysql::FenceLine>>,
+    /// True when this node could last tell the store that it lives.
+    pub(crate) healthy: AtomicBool,
+    /// Why recoveries are held back, as last told, so that it is told once.
+    pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
+    /// Names that servers report and that were looked into: key probed, name reported.
+    pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
+    settings: RwLock<Arc<Settings>>,
+    view: Mutex<Option<(u64, Arc<View>)>>,
+}
+
+impl Hub {
+    pub(crate) fn new(config: Arc<Config>, store: Store, node: NodeId, observatory: Observatory) -> Self {
+        let clock = Clock::start();
+        Self {
+            clock,
+            node,
+            started: clock.now(),
+            names: Names::new(store.hostname_resolves().unwrap_or_default()),
+            store,
+            observatory,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            nudge: Notify::new(),
+            polling: Semaphore::new(config.discovery.max_concurrency.max(1)),
+            watchers: Mutex::default(),
+            suspects: Mutex::default(),
+            recovering: Mutex::default(),
+            fence_lines: Mutex::default(),
+            /// True when this node could last tell the store that it lives.
+    pub(crate) healthy: AtomicBool,
+    /// Why recoveries are held back, as last told, so that it is told once.
+    pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
+    /// Names that servers report and that were looked into: key probed, name reported.
+    pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
+    settings: RwLock::new(Arc::new(Settings::new(config))),
+            view: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn configure(&self, config: Arc<Config>) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Settings::new(config));
+        *lock(&self.view) = None;
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.settings().config)
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.settings().policy)
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.observatory.snapshot(self.now(), self.store.declared())
+    }
+
+    /// Returns the present view; one that is at most a second old if nothing was observed since.
+    pub(crate) fn view(&self) -> Arc<View> {
+        const AT_MOST: Duration = Duration::from_secs(1);
+        let change = *self.observatory.changes().borrow();
+        let declared = self.store.declared();
+        if let Some((of_change, view)) = &*lock(&self.view) {
+            let is_new = self.now().since(view.snapshot.now) < AT_MOST;
+            if *of_change == change && is_new && Arc::ptr_eq(&view.snapshot.declared, &declared) {
+                return Arc::clone(view);
+            }
+        }
+        let view = Arc::new(self.examine());
+        *lock(&self.view) = Some((change, Arc::clone(&view)));
+        view
+    }
+
+    /// Returns a view of this very moment.
+    pub(crate) fn examine(&self) -> View {
+        let snapshot = self.snapshot();
+        let graph = Graph::of(&snapshot);
+        let diagnoses = analysis::diagnose(&snapshot, &graph, &self.policy());
+        View { snapshot, graph, diagnoses }
+    }
+
+    /// Changes declared or decided state.
+    pub(crate) async fn declare(&self, command: Command) -> Result<Applied, store::Error> {
+        self.store.apply_async(command).await
+    }
+
+    /// Runs a task that ends when this process stops.
+    pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+}
+
+/// Locks what no panic can leave half-changed: every critical section here is one assignment.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

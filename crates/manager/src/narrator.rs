@@ -1,0 +1,153 @@
+//! Tells the story of a recovery: to hooks as facts, to people as sentences.
+
+use std::sync::Arc;
+
+use analysis::{Diagnosis, Facts as Evidence, Testimony};
+use planner::{HookList, Outcome, Plan, Step, Verdict};
+use store::Command;
+use topology::InstanceKey;
+
+use crate::hooks::{Facts, Report};
+use crate::hub::Hub;
+
+/// Returns what detection hooks are told.
+pub(crate) fn facts_of_detection(hub: &Hub, diagnosis: &Diagnosis) -> Facts {
+    let evidence = &diagnosis.facts;
+    let mut told = Facts::default();
+    let role = if evidence.is_co_primary {
+        "co-master"
+    } else if evidence.is_group_member {
+        "group-member"
+    } else if evidence.is_primary {
+        "master"
+    } else {
+        "intermediate-master"
+    };
+    told.set("failureType", diagnosis.code.compat());
+    told.set("instanceType", role);
+    told.set("isMaster", evidence.is_primary.to_string());
+    told.set("isCoMaster", evidence.is_co_primary.to_string());
+    told.set("failureDescription", diagnosis.code.description());
+    told.set("command", "");
+    told.set("failedHost", &evidence.key.host);
+    told.set("failedPort", evidence.key.port.to_string());
+    told.set("failureCluster", &evidence.cluster_name);
+    told.set("failureClusterAlias", &evidence.cluster_alias);
+    told.set("failureClusterDomain", &evidence.cluster_domain);
+    told.set("countReplicas", evidence.replicas.len().to_string());
+    told.set("isDowntimed", evidence.downtime_ends.is_some().to_string());
+    told.set("autoMasterRecovery", evidence.recovers_primary.to_string());
+    told.set("autoIntermediateMasterRecovery", evidence.recovers_intermediate.to_string());
+    told.set("orchestratorHost", &hub.node.hostname);
+    told.set("recoveryUID", "");
+    told.set("isSuccessful", "false");
+    told.set("lostReplicas", "");
+    told.set("countLostReplicas", "0");
+    told.set("replicaHosts", list(&evidence.replicas));
+    told
+}
+
+/// Returns what the hooks of a recovery are told. The successor is known from the start: plans leave no choice.
+pub(crate) fn facts_of_recovery(hub: &Hub, diagnosis: &Diagnosis, plan: &Plan, uid: &str) -> Facts {
+    let mut told = facts_of_detection(hub, diagnosis);
+    told.set("recoveryUID", uid);
+    told.set("successorHost", &plan.successor.host);
+    told.set("successorPort", plan.successor.port.to_string());
+    let snapshot = hub.snapshot();
+    let successor = snapshot.instance(&plan.successor);
+    told.set("successorAlias", successor.map(|server| server.labels.instance_alias.clone()).unwrap_or_default());
+    let coordinates = successor.map(|server| server.binlog.coordinates.to_string()).unwrap_or_default();
+    told.set("successorBinlogCoordinates", coordinates);
+    told.set("certificate", plan.certificate.to_string());
+    let lost = match &plan.certificate.verdict {
+        Verdict::NothingLost => String::new(),
+        Verdict::MayLose { known, .. } => known.to_string(),
+    };
+    told.set("lostGtids", lost);
+    told
+}
+
+/// Returns keys as hooks expect them: `host:port`, joined by commas.
+pub(crate) fn list(keys: &[InstanceKey]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Adds a sentence to the story of a recovery.
+pub(crate) async fn tell(hub: &Arc<Hub>, uid: &str, message: String) {
+    tracing::info!(recovery = %uid, "{message}");
+    if let Err(error) = hub.declare(Command::Note { uid: uid.to_owned(), message, at: hub.now() }).await {
+        tracing::warn!(recovery = %uid, %error, "a sentence of a recovery's story was not kept");
+    }
+}
+
+/// Tells why it begins and what will be done.
+pub(crate) async fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, plan: &Plan) {
+    tell(hub, uid, format!("will handle {} event on {}", diagnosis.code, plan.failed)).await;
+    tell(hub, uid, evidence(&diagnosis.facts)).await;
+    for candidate in plan.choice.candidates.iter().filter(|candidate| candidate.key != plan.successor) {
+        let why = if candidate.rejections.is_empty() {
+            "ranks lower".to_owned()
+        } else {
+            candidate.rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        tell(hub, uid, format!("not {}: {why}", candidate.key)).await;
+    }
+    tell(hub, uid, format!("will promote {}; {}", plan.successor, plan.certificate)).await;
+    for lost in &plan.lost {
+        tell(hub, uid, format!("will lose {}: {}", lost.key, lost.why)).await;
+    }
+}
+
+/// Returns the evidence of a death, as a sentence.
+fn evidence(facts: &Evidence) -> String {
+    let failure = facts.failure.as_ref().map_or("unknown".to_owned(), |failure| failure.kind.to_string());
+    let says = |witness: &analysis::Witness| {
+        let what = match witness.says {
+            Testimony::Connected => "connected to it".to_owned(),
+            Testimony::CannotConnect(0) => "gets no answer from it".to_owned(),
+            Testimony::CannotConnect(errno) => format!("cannot connect to it (error {errno})"),
+            Testimony::Answered(errno) => format!("was answered by it (error {errno})"),
+            Testimony::Silent => "does not know: its receiver is stopped".to_owned(),
+            Testimony::Absent => "does not answer".to_owned(),
+        };
+        format!("{} {what}", witness.key)
+    };
+    let witnesses: Vec<String> = facts.witnesses.iter().map(says).collect();
+    format!("evidence: {} fails here ({failure}); {}", facts.key, witnesses.join("; "))
+}
+
+/// Tells how a step went.
+pub(crate) async fn tell_step(hub: &Arc<Hub>, uid: &str, step: &Step, outcome: Outcome, message: &str) {
+    let outcome = match outcome {
+        Outcome::Done => "done",
+        Outcome::Skipped => "nothing to do",
+        Outcome::Failed => "failed",
+    };
+    let detail = if message.is_empty() { String::new() } else { format!(" ({message})") };
+    tell(hub, uid, format!("step {}: {}: {outcome}{detail}", step.number, step.action)).await;
+}
+
+/// Tells how a hook went. Its text is the operator's own; values that replaced placeholders are not in it.
+pub(crate) async fn tell_hook(
+    hub: &Arc<Hub>,
+    uid: Option<&str>,
+    list: HookList,
+    number: usize,
+    count: usize,
+    hook: &str,
+    report: &Report,
+) {
+    let key = list.key();
+    let took = report.took.as_secs_f64() * 1000.0;
+    let sentence = match &report.failure {
+        None => format!("Completed {key} hook {number} of {count} in {took:.1}ms"),
+        Some(failure) => format!("Execution of {key} hook {number} of {count} failed: {failure}; {}", report.output.trim()),
+    };
+    match uid {
+        Some(uid) => {
+            tell(hub, uid, format!("Running {key} hook {number} of {count}: {hook}")).await;
+            tell(hub, uid, sentence).await;
+        }
+        None => tracing::info!("{sentence}"),
+    }
+}

@@ -1,0 +1,193 @@
+//! From a diagnosis to a recovery: on record, decided, and handed to the executor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use analysis::{Code, Diagnosis};
+use planner::{Context, Decision, Hold, HookList, Kind, PastRecovery, Plan, Request};
+use store::{Applied, Command, NewDetection, NewRecovery, Recovery};
+use topology::{InstanceKey, Snapshot};
+
+use crate::hub::{Hub, lock};
+use crate::{Error, executor, narrator};
+
+/// How a recovery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// Its id.
+    pub uid: String,
+    /// The new primary; none when nobody was promoted.
+    pub successor: Option<InstanceKey>,
+    /// What went wrong, a sentence each.
+    pub errors: Vec<String>,
+}
+
+/// Puts `diagnosis` on record, decides about it, and carries a recovery through to its end.
+///
+/// # Errors
+/// [`Error::Held`] when it was decided not to act; [`Error::Refused`] when a hook refused; [`Error::Store`] when nothing
+/// could be put on record, in which case nothing was done.
+pub(crate) async fn consider(
+    hub: &Arc<Hub>,
+    snapshot: &Snapshot,
+    diagnosis: &Diagnosis,
+    request: &Request,
+) -> Result<Recovered, Error> {
+    let policy = hub.policy();
+    let facts = &diagnosis.facts;
+    let cluster = &facts.cluster_name;
+    let running = lock(&hub.recovering).get(cluster).cloned();
+    let past = past_recoveries(hub, diagnosis)?;
+    let context = Context { snapshot, policy: &policy, past: &past, running: running.as_deref(), request };
+    let decision = planner::decide(diagnosis, context);
+    if let Decision::Hold(hold @ (Hold::RestartGrace { .. } | Hold::Running { .. })) = decision {
+        return Err(Error::Held(hold));
+    }
+    let detection = detect(hub, diagnosis, !request.skip_hooks).await?;
+    match decision {
+        Decision::Hold(hold) => {
+            hold_back(hub, diagnosis, &hold).await;
+            Err(Error::Held(hold))
+        }
+        Decision::Act(plan) => begin(hub, diagnosis, detection, *plan, &past).await,
+    }
+}
+
+/// Puts `diagnosis` on record; runs the detection hooks when it is news. Returns the number of the record.
+pub(crate) async fn detect(hub: &Arc<Hub>, diagnosis: &Diagnosis, with_hooks: bool) -> Result<i64, Error> {
+    let facts = &diagnosis.facts;
+    let identity = |snapshot: Snapshot| snapshot.instance(&facts.key).and_then(|instance| instance.uuid.clone());
+    let applied = hub
+        .declare(Command::RegisterDetection(NewDetection {
+            key: facts.key.clone(),
+            uuid: identity(hub.snapshot()),
+            code: diagnosis.code.compat().to_owned(),
+            cluster_name: facts.cluster_name.clone(),
+            cluster_alias: facts.cluster_alias.clone(),
+            replicas: facts.replicas.clone(),
+            actionable: matches!(diagnosis.code, Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas),
+            at: hub.now(),
+            node: hub.node.clone(),
+            block: hub.config().recovery.detection_block,
+        }))
+        .await?;
+    let Applied::Detection { id, fresh } = applied else { return Ok(0) };
+    if !fresh {
+        return Ok(id);
+    }
+    tracing::warn!(instance = %facts.key, cluster = %facts.cluster_name, code = %diagnosis.code, "detected");
+    crate::audit::record(hub, "detected", Some(&facts.key), &facts.cluster_name, diagnosis.code.description()).await;
+    if with_hooks {
+        let told = narrator::facts_of_detection(hub, diagnosis);
+        for report in executor::run_hooks(hub, HookList::OnFailureDetection, &told, None).await {
+            if let Some(failure) = report.failure {
+                return Err(Error::Refused { by: HookList::OnFailureDetection.key().to_owned(), why: failure });
+            }
+        }
+    }
+    Ok(id)
+}
+
+async fn hold_back(hub: &Arc<Hub>, diagnosis: &Diagnosis, hold: &Hold) {
+    let facts = &diagnosis.facts;
+    let sentence = hold.to_string();
+    let news = lock(&hub.holds).insert(facts.key.clone(), sentence.clone()).as_ref() != Some(&sentence);
+    if news {
+        tracing::warn!(instance = %facts.key, cluster = %facts.cluster_name, code = %diagnosis.code, reason = %hold, "held");
+    }
+    if let Some(blocking_recovery_id) = hold.blocking_recovery() {
+        let (key, cluster, code) = (facts.key.clone(), facts.cluster_name.clone(), diagnosis.code.compat().to_owned());
+        let command = Command::BlockRecovery { key, cluster, code, blocking_recovery_id, at: hub.now() };
+        if let Err(error) = hub.declare(command).await {
+            tracing::warn!(%error, "cannot put a blocked recovery on record");
+        }
+    }
+}
+
+async fn begin(
+    hub: &Arc<Hub>,
+    diagnosis: &Diagnosis,
+    detection_id: i64,
+    plan: Plan,
+    past: &[PastRecovery],
+) -> Result<Recovered, Error> {
+    let facts = &diagnosis.facts;
+    let cluster = facts.cluster_name.clone();
+    let uid = new_uid(hub);
+    {
+        let mut recovering = lock(&hub.recovering);
+        if let Some(uid) = recovering.get(&cluster) {
+            return Err(Error::Held(Hold::Running { uid: uid.clone() }));
+        }
+        recovering.insert(cluster.clone(), uid.clone());
+    }
+    lock(&hub.holds).remove(&facts.key);
+    let outcome = run(hub, diagnosis, detection_id, plan, past, uid).await;
+    lock(&hub.recovering).remove(&cluster);
+    hub.nudge.notify_one();
+    outcome
+}
+
+async fn run(
+    hub: &Arc<Hub>,
+    diagnosis: &Diagnosis,
+    detection_id: i64,
+    plan: Plan,
+    past: &[PastRecovery],
+    uid: String,
+) -> Result<Recovered, Error> {
+    let facts = &diagnosis.facts;
+    let epoch = match hub.declare(Command::RaiseEpoch { cluster: facts.cluster_name.clone() }).await? {
+        Applied::Epoch(epoch) => epoch,
+        other => return Err(Error::Unexpected(format!("{other:?}"))),
+    };
+    let failed_before = past.iter().find(|past| !past.changed_servers && past.successor.is_none());
+    hub.declare(Command::BeginRecovery(NewRecovery {
+        uid: uid.clone(),
+        detection_id,
+        key: facts.key.clone(),
+        code: diagnosis.code.compat().to_owned(),
+        cluster_name: facts.cluster_name.clone(),
+        cluster_alias: facts.cluster_alias.clone(),
+        replicas: facts.replicas.clone(),
+        kind: format!("{:?}", plan.kind),
+        at: hub.now(),
+        node: hub.node.clone(),
+        epoch,
+        plan: serde_json::to_string(&plan).map_err(|error| Error::Unexpected(error.to_string()))?,
+        parent: failed_before.map(|past| past.uid.clone()),
+    }))
+    .await?;
+    tracing::warn!(cluster = %facts.cluster_name, failed = %facts.key, successor = %plan.successor, recovery = %uid, epoch, "recovering");
+    let told = narrator::facts_of_recovery(hub, diagnosis, &plan, &uid);
+    narrator::tell_plan(hub, &uid, diagnosis, &plan).await;
+    Ok(executor::execute(hub, executor::Run { uid, epoch, plan, told, finished: Default::default() }).await)
+}
+
+/// Returns earlier recoveries that the cooldown may count, newest first.
+pub(crate) fn past_recoveries(hub: &Hub, diagnosis: &Diagnosis) -> Result<Vec<PastRecovery>, Error> {
+    const WHILE_FAILING: Duration = Duration::from_secs(60);
+    let facts = &diagnosis.facts;
+    let since = hub.now().minus(hub.policy().cooldown.max(WHILE_FAILING));
+    let rows = hub.store.blocking_recoveries(&facts.cluster_name, &facts.key, since)?;
+    Ok(rows.into_iter().map(past_recovery).collect())
+}
+
+fn past_recovery(row: Recovery) -> PastRecovery {
+    PastRecovery {
+        id: row.id,
+        uid: row.uid,
+        kind: Kind::DeadPrimary,
+        cluster: row.cluster_name,
+        // Only a recovery that promoted somebody may block the next: one that failed before must be followed by another.
+        changed_servers: row.successor.is_some(),
+        successor: row.successor,
+        began: row.started,
+        acknowledged: row.acknowledged.is_some() || !row.is_active,
+    }
+}
+
+/// Returns a recovery's id in Orchestrator's form: `<unix nanoseconds>:<64 hex digits>`.
+fn new_uid(hub: &Hub) -> String {
+    format!("{}:{}", hub.now().0.saturating_mul(1000), crate::random_hex())
+}

@@ -1,0 +1,112 @@
+//! Looking into the death of a source, at once and on fresh evidence.
+//!
+//! A lost pulse or a failed probe makes a source *suspect*. From then on two things go on side by side: it is probed
+//! again and again on connections of its own, and its replicas are asked in rounds what they know. After each complete
+//! round the diagnosis is made and decided upon; never between, because a replica that was not asked yet would look
+//! like a lost one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use analysis::Code;
+use futures::future::join_all;
+use planner::Request;
+use topology::InstanceKey;
+
+use crate::hub::{Hub, lock};
+use crate::{hands, recovery, watcher};
+
+/// Pause between rounds at first; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long one round waits for a replica that answered until now.
+const ROUND: Duration = Duration::from_millis(3500);
+
+/// Looks into `key`, unless that is being done. Only sources are of interest.
+pub(crate) fn suspect(hub: &Arc<Hub>, key: &InstanceKey) {
+    if hub.view().graph.replicas(key).is_empty() || !lock(&hub.suspects).insert(key.clone()) {
+        return;
+    }
+    let (hub_of_task, key) = (Arc::clone(hub), key.clone());
+    hub.spawn(async move {
+        let asking = async {
+            tokio::select! {
+                () = probe_again_and_again(&hub_of_task, &key) => {}
+                () = ask_replicas_in_rounds(&hub_of_task, &key) => {}
+            }
+        };
+        asking.await;
+        lock(&hub_of_task.suspects).remove(&key);
+        hub_of_task.nudge.notify_one();
+    });
+}
+
+/// Probes `key` until it answers.
+async fn probe_again_and_again(hub: &Arc<Hub>, key: &InstanceKey) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        watcher::probe_anew(hub, key).await;
+        if hub.observatory.get(key).is_none_or(|watched| watched.is_valid()) {
+            tracing::info!(instance = %key, "is not dead: it answers on a new connection");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Asks the replicas of `key` in rounds, and acts on what they say, until it has no replicas any more.
+async fn ask_replicas_in_rounds(hub: &Arc<Hub>, key: &InstanceKey) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        // A failure must be on record first: what replicas say counts from then on.
+        if hub.observatory.get(key).is_some_and(|watched| watched.failing_since.is_some()) {
+            ask_replicas(hub, key).await;
+            if hub.view().graph.replicas(key).is_empty() {
+                return;
+            }
+            if act(hub, key).await {
+                pause = FIRST_PAUSE;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Reads every replica of `key` anew. One that did not answer before is asked too, and not waited for.
+pub(crate) async fn ask_replicas(hub: &Arc<Hub>, key: &InstanceKey) {
+    let replicas = hub.view().graph.replicas(key).to_vec();
+    let (answering, silent): (Vec<_>, Vec<_>) = replicas
+        .into_iter()
+        .partition(|replica| hub.observatory.get(replica).is_some_and(|watched| watched.is_valid()));
+    for replica in silent {
+        let hub_of_task = Arc::clone(hub);
+        hub.spawn(async move { watcher::probe_kept(&hub_of_task, &replica).await });
+    }
+    let round = join_all(answering.iter().map(|replica| watcher::probe_kept(hub, replica)));
+    // Who does not answer within the round is absent from it: its facts are older than the failure.
+    if tokio::time::timeout(ROUND, round).await.is_err() {
+        tracing::warn!(instance = %key, "not all replicas answered in time");
+    }
+}
+
+/// Decides on the present evidence about `key`; true when something was done.
+async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
+    let view = hub.examine();
+    let policy = hub.policy();
+    let Some(diagnosis) = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, key) else { return false };
+    let receivers = planner::receivers_to_restart(&diagnosis, &view.snapshot, &policy);
+    if !receivers.is_empty() && !view.snapshot.declared.recoveries_disabled {
+        tracing::info!(instance = %key, replicas = receivers.len(), "restarting receivers that still believe in it");
+        hub.observatory.receivers_restarted(key, hub.now());
+        join_all(receivers.iter().map(|replica| hands::restart_receiver(hub, replica))).await;
+        hub.observatory.receivers_restarted(key, hub.now());
+        return true;
+    }
+    if matches!(diagnosis.code, Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas) {
+        return recovery::consider(hub, &view.snapshot, &diagnosis, &Request::default()).await.is_ok();
+    }
+    false
+}

@@ -1,0 +1,193 @@
+//! One task per address: probes it, and holds the pulse of those who have replicas.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mysql::{Prober, PulseEvent};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use topology::{InstanceKey, Observation, ProbeFailure, Unreachable};
+
+use crate::hub::{Hub, lock};
+use crate::observatory::Via;
+use crate::{discovery, settings, suspicion};
+
+/// The task that watches an address.
+pub(crate) struct Watcher {
+    orders: mpsc::Sender<oneshot::Sender<()>>,
+    ended: CancellationToken,
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
+}
+
+/// Orders that may wait for one watcher; more askers than that wait themselves.
+const ORDERS: usize = 8;
+
+/// Begins to watch `key`, unless it is watched already.
+pub(crate) fn watch(hub: &Arc<Hub>, key: &InstanceKey) {
+    let mut watchers = lock(&hub.watchers);
+    if watchers.contains_key(key) {
+        return;
+    }
+    hub.observatory.hear_of(key, hub.now());
+    let (orders, inbox) = mpsc::channel(ORDERS);
+    let ended = CancellationToken::new();
+    watchers.insert(key.clone(), Watcher { orders, ended: ended.clone() });
+    drop(watchers);
+    let (hub_of_task, key) = (Arc::clone(hub), key.clone());
+    hub.spawn(async move {
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = run(hub_of_task, key, inbox) => {}
+        }
+    });
+}
+
+/// Ends the watch of `keys` and forgets what was seen of them.
+pub(crate) fn unwatch(hub: &Hub, keys: &[InstanceKey]) {
+    let mut watchers = lock(&hub.watchers);
+    for key in keys {
+        watchers.remove(key);
+        lock(&hub.fence_lines).remove(key);
+    }
+    drop(watchers);
+    hub.observatory.forget(keys);
+}
+
+/// Probes `key` now on the connection that is kept open, and waits until that is recorded. Nothing happens when it is not
+/// watched.
+pub(crate) async fn probe_kept(hub: &Hub, key: &InstanceKey) {
+    let Some(orders) = lock(&hub.watchers).get(key).map(|watcher| watcher.orders.clone()) else { return };
+    let (done, finished) = oneshot::channel();
+    if orders.send(done).await.is_ok() {
+        // An error means that the watch ended: then there is nothing to wait for.
+        drop(finished.await);
+    }
+}
+
+/// Probes `key` now on a connection of its own, and records what it saw.
+pub(crate) async fn probe_anew(hub: &Arc<Hub>, key: &InstanceKey) {
+    let mut prober = prober(hub, key);
+    probe(hub, key, &mut prober).await;
+}
+
+async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot::Sender<()>>) {
+    let mut prober = prober(&hub, &key);
+    let mut settings = hub.settings();
+    let mut pulse: Option<CancellationToken> = None;
+    let mut next = Instant::now();
+    loop {
+        let asked = tokio::select! {
+            asked = orders.recv() => match asked {
+                Some(asked) => Some(asked),
+                None => return,
+            },
+            () = tokio::time::sleep_until(next) => None,
+        };
+        let current = hub.settings();
+        if !Arc::ptr_eq(&settings, &current) {
+            settings = current;
+            prober = self::prober(&hub, &key);
+        }
+        // A poll waits its turn among all polls; who asks does not.
+        let turn = if asked.is_none() { hub.polling.acquire().await.ok() } else { None };
+        probe(&hub, &key, &mut prober).await;
+        drop(turn);
+        keep_pulse(&hub, &key, &mut pulse);
+        if let Some(done) = asked {
+            // Who asked may have gone away since.
+            drop(done.send(()));
+        }
+        while let Ok(done) = orders.try_recv() {
+            drop(done.send(()));
+        }
+        next = Instant::now() + interval(&hub, &key);
+    }
+}
+
+fn prober(hub: &Hub, key: &InstanceKey) -> Prober {
+    let settings = hub.settings();
+    Prober::new(key.clone(), settings.probing.clone(), settings::probe_settings(&settings.config))
+}
+
+async fn probe(hub: &Arc<Hub>, key: &InstanceKey, prober: &mut Prober) {
+    hub.observatory.attempt(key, hub.now());
+    let clock = hub.clock;
+    let probe = prober.probe(|| clock.now()).await;
+    discovery::take_in(hub, key, probe).await;
+}
+
+/// Returns how long to wait until the next poll of `key`.
+fn interval(hub: &Hub, key: &InstanceKey) -> Duration {
+    let config = hub.config();
+    let poll = config.discovery.poll.max(Duration::from_millis(100));
+    let Some(watched) = hub.observatory.get(key) else { return poll };
+    // A replaced primary must be met the moment it comes back.
+    const OF_DEMOTED: Duration = Duration::from_millis(500);
+    if hub.store.declared().demoted.contains_key(key) {
+        return poll.min(OF_DEMOTED);
+    }
+    if watched.failing_since.is_none() {
+        return poll;
+    }
+    let exponent = i32::try_from(watched.failures.saturating_sub(1)).unwrap_or(i32::MAX).min(64);
+    let longest = config.discovery.unreachable_poll_max.max(poll);
+    let stretched = poll.as_secs_f64() * config.discovery.unreachable_backoff.powi(exponent);
+    Duration::try_from_secs_f64(stretched).unwrap_or(longest).min(longest)
+}
+
+/// Starts the pulse of a source that answers, and ends that of a server which is none any more.
+fn keep_pulse(hub: &Arc<Hub>, key: &InstanceKey, pulse: &mut Option<CancellationToken>) {
+    let is_source = !hub.view().graph.replicas(key).is_empty();
+    let answers = hub.observatory.get(key).is_some_and(|watched| watched.is_valid());
+    if pulse.as_ref().is_some_and(CancellationToken::is_cancelled) {
+        *pulse = None;
+    }
+    if !is_source {
+        if let Some(pulse) = pulse.take() {
+            pulse.cancel();
+        }
+    } else if answers && pulse.is_none() {
+        let ended = CancellationToken::new();
+        *pulse = Some(ended.clone());
+        let (hub_of_task, key) = (Arc::clone(hub), key.clone());
+        hub.spawn(async move {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = hold_pulse(&hub_of_task, &key) => {}
+            }
+            ended.cancel();
+        });
+    }
+}
+
+/// Holds the pulse of `key` until it is lost.
+async fn hold_pulse(hub: &Arc<Hub>, key: &InstanceKey) {
+    let settings = hub.settings();
+    let every = settings.config.recovery.heartbeat;
+    let began = hub.now();
+    let lost = mysql::pulse(key, &settings.probing, every, PULSE_SLACK, |event| match event {
+        PulseEvent::Up { line } => {
+            lock(&hub.fence_lines).insert(key.clone(), line);
+        }
+    })
+    .await;
+    tracing::info!(instance = %key, how = %lost, "lost the pulse");
+    if lost == Unreachable::Hung {
+        // A connection that was silent for the heartbeat and its slack is a failed probe on a connection of its own.
+        let message = "gave no sign of life on an open connection".to_owned();
+        let failure = ProbeFailure { kind: lost, message, partial: false };
+        let now = hub.now();
+        let seen = Observation { key: key.clone(), began: now.max(began), ended: now, outcome: Err(failure) };
+        hub.observatory.record(seen, Via::OwnConnection);
+    }
+    suspicion::suspect(hub, key);
+}
+
+/// How late a sign of life may be. Generous: a loaded server is not a dead one.
+const PULSE_SLACK: Duration = Duration::from_millis(1500);
