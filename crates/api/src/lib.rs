@@ -1,1 +1,29 @@
-//! HTTP routes, authentication, compatibility with Orchestrator's API.
+//! HTTP routes, authentication, and compatibility with Orchestrator's API.
+//!
+//! One table ([`routes`]) names every path with its handler and says whether it changes anything; what changes something
+//! is checked for permission before its handler runs, so that no handler can forget. `routes/` has a module for each
+//! resource, `compat/` puts our values into Orchestrator's shapes, `error.rs` is the one place where errors become
+//! answers.
+//!
+//! Invariants: answers are JSON (but for `/metrics` and the text of unknown paths) and hold no secret; nothing that a
+//! caller sends reaches a shell; a request that changes something never acts on another server than the one it names.
+//!
+//! Not here: when something happens (`manager`), what is decided (`planner`).
+#![warn(missing_docs)]
+
+mod answer;
+mod app;
+mod auth;
+mod call;
+mod compat;
+mod error;
+mod lookup;
+mod metrics;
+mod route;
+mod routes;
+mod simple_time;
+
+pub use app::router;
+pub use metrics::Metrics;
+pub use route::{Access, RouteInfo};
+pub use routes::all as routes;

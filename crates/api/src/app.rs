@@ -1,0 +1,120 @@
+//! The router, put together.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use config::Config;
+use manager::{Manager, View};
+use tower_http::compression::CompressionLayer;
+
+use crate::compat::{Limits, Scene};
+use crate::metrics::Metrics;
+use crate::route::{Access, Route};
+use crate::{auth, routes};
+
+/// What every handler has at hand. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) manager: Manager,
+    pub(crate) metrics: Metrics,
+}
+
+/// Returns everything that is served: `/api`, `/api/v2` and `/metrics`, below the configured prefix. Prefix and
+/// authentication are those of the configuration at this moment and of each request, respectively.
+pub fn router(manager: Manager, metrics: Metrics) -> Router {
+    let prefix = manager.config().listen.url_prefix.clone();
+    let api = Api { manager, metrics };
+    let mut paths = Router::new();
+    for route in routes::table() {
+        paths = mount(paths, &api, route);
+    }
+    let paths = paths.fallback(other).with_state(api.clone());
+    let served = if prefix.is_empty() { paths } else { Router::new().nest(&prefix, paths.clone()).fallback_service(paths_outside(api.clone())) };
+    served
+        .layer(middleware::from_fn_with_state(api.clone(), auth::identify))
+        .layer(middleware::from_fn_with_state(api, measure))
+        .layer(middleware::from_fn(refuse_odd_paths))
+        .layer(CompressionLayer::new())
+}
+
+/// Mounts a route with and without a trailing slash. A `HEAD` of what changes something changes nothing.
+fn mount(paths: Router<Api>, api: &Api, route: Route) -> Router<Api> {
+    let mut handler = route.handler.fallback(not_found);
+    if route.info.access == Access::Write {
+        handler = handler
+            .layer(middleware::from_fn_with_state(api.clone(), auth::authorise))
+            .layer(middleware::from_fn(nothing_for_head));
+    }
+    let path = &route.info.path;
+    paths.route(path, handler.clone()).route(&format!("{path}/"), handler)
+}
+
+/// With a prefix, only the status check is served outside of it, if it is configured there.
+fn paths_outside(api: Api) -> Router {
+    Router::new().fallback(other).with_state(api)
+}
+
+impl Api {
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.manager.config()
+    }
+
+    /// Returns what is known now.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.manager.view()
+    }
+
+    /// Returns `view` as something to show from.
+    pub(crate) fn scene<'v>(&self, view: &'v View) -> Scene<'v> {
+        let config = self.config();
+        let limits = Limits {
+            poll: config.discovery.poll,
+            lag: config.problems.lag,
+            maintenance_lag: config.problems.maintenance_lag,
+            rule_expiry: config.candidates.rule_expiry,
+        };
+        Scene { snapshot: &view.snapshot, graph: &view.graph, limits }
+    }
+}
+
+/// Serves the status check where the configuration moved it to, and tells that there is nothing else.
+async fn other(State(api): State<Api>, request: Request) -> Response {
+    let path = request.extensions().get::<axum::extract::OriginalUri>().map_or(request.uri(), |original| &original.0).path();
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_read && path == api.config().listen.status_path {
+        return routes::health::status_of(&api).await.into_response();
+    }
+    not_found().await
+}
+
+/// The answer to any path that is not served.
+pub(crate) async fn not_found() -> Response {
+    let text = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))];
+    (StatusCode::NOT_FOUND, text, "404 page not found\n").into_response()
+}
+
+/// An encoded slash would end up inside a parameter; nobody has a host name with one.
+async fn refuse_odd_paths(request: Request, next: Next) -> Response {
+    const LONGEST: usize = 8 * 1024;
+    let path = request.uri().path();
+    if path.len() > LONGEST || path.to_ascii_lowercase().contains("%2f") {
+        return not_found().await;
+    }
+    next.run(request).await
+}
+
+async fn nothing_for_head(request: Request, next: Next) -> Response {
+    if request.method() == Method::HEAD { StatusCode::OK.into_response() } else { next.run(request).await }
+}
+
+async fn measure(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let response = next.run(request).await;
+    api.metrics.count_request(response.status(), began.elapsed());
+    response
+}

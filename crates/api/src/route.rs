@@ -1,0 +1,61 @@
+//! A row of the table of routes.
+
+use std::future::Future;
+
+use axum::extract::State;
+use axum::routing::{MethodRouter, get};
+
+use crate::answer::Answer;
+use crate::app::Api;
+use crate::call::Call;
+
+/// What a request to a path does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Shows something. Open to everybody who is let in at all.
+    Read,
+    /// Changes something. Needs permission, and does not come from another site.
+    Write,
+}
+
+/// A path and what a request to it does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RouteInfo {
+    /// The whole path, parameters in braces.
+    pub path: String,
+    /// What a request to it does.
+    pub access: Access,
+}
+
+/// A path and its handler.
+pub(crate) struct Route {
+    pub(crate) info: RouteInfo,
+    pub(crate) handler: MethodRouter<Api>,
+}
+
+/// Returns the route of a handler that shows something at `/api/PATH`.
+pub(crate) fn read<F, Fut>(path: &str, handler: F) -> Route
+where
+    F: Fn(Api, Call) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    route(path, Access::Read, handler)
+}
+
+/// Returns the route of a handler that changes something at `/api/PATH`.
+pub(crate) fn write<F, Fut>(path: &str, handler: F) -> Route
+where
+    F: Fn(Api, Call) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    route(path, Access::Write, handler)
+}
+
+fn route<F, Fut>(path: &str, access: Access, handler: F) -> Route
+where
+    F: Fn(Api, Call) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    let info = RouteInfo { path: format!("/api/{path}"), access };
+    Route { info, handler: get(move |State(api): State<Api>, call: Call| handler(api, call)) }
+}

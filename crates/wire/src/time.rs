@@ -1,0 +1,36 @@
+//! Moments as text, in the two notations that clients know.
+
+use topology::Timestamp;
+
+/// Returns a moment as the columns of a row show it: `2026-11-22T17:53:17Z`.
+pub fn row_time(moment: Timestamp) -> String {
+    format(moment, "%Y-%m-%dT%H:%M:%SZ")
+}
+
+/// Returns a moment as computed columns show it (ends of downtimes and recoveries): `2026-11-22 17:53:17`, UTC.
+pub fn computed_time(moment: Timestamp) -> String {
+    format(moment, "%Y-%m-%d %H:%M:%S")
+}
+
+/// Returns the zero of moments that never were.
+pub fn zero_time() -> String {
+    "0001-01-01T00:00:00Z".to_owned()
+}
+
+fn format(moment: Timestamp, layout: &str) -> String {
+    jiff::Timestamp::from_second(moment.secs()).map_or_else(|_| String::new(), |moment| moment.strftime(layout).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_utc_and_out_of_range_ones_are_empty() {
+        let moment = Timestamp(1_795_370_000_999_999);
+        assert_eq!(row_time(moment), "2026-11-22T17:53:20Z");
+        assert_eq!(computed_time(moment), "2026-11-22 17:53:20");
+        assert_eq!(row_time(Timestamp(-1)), "1969-12-31T23:59:59Z");
+        assert_eq!(row_time(Timestamp(i64::MAX)), "");
+    }
+}
