@@ -72,6 +72,9 @@ async fn a_probe_sees_the_tree(fleet: &Fleet) -> Result<()> {
 async fn a_replica_moves_and_keeps_what_it_had(fleet: &Fleet) -> Result<()> {
     let (middle, mover) = (fleet.server(1).key(), fleet.server(2).key());
     let mut moved = server(mover).await?;
+    moved.stop_replication("").await?;
+    let [set, get] = odd_heartbeat(fleet.server(2).product());
+    fleet.server(2).sql(set).await?;
     moved.change_source(&SourceChange { discard_unapplied: true, ..SourceChange::to(middle.clone()) }).await?;
     moved.start_replication("").await?;
     moved.start_replication("").await?;
@@ -79,6 +82,9 @@ async fn a_replica_moves_and_keeps_what_it_had(fleet: &Fleet) -> Result<()> {
     assert!(moved.wait_applied(&set, LIMIT).await?.is_applied());
     let channel = moved.channel("").await?.unwrap();
     assert_eq!((&channel.source, channel.user.as_str()), (middle, Accounts::REPLICATION.0));
+    let rows = fleet.server(2).sql(get).await?;
+    let period = rows[0].text(&["heartbeat_interval", "slave_heartbeat_period"]);
+    assert_eq!(period, Some("1.750"), "naming a host resets the heartbeat period");
 
     moved.detach_source("", false).await?;
     assert!(moved.channel("").await?.unwrap().source.is_detached());
@@ -89,7 +95,18 @@ async fn a_replica_moves_and_keeps_what_it_had(fleet: &Fleet) -> Result<()> {
     Ok(())
 }
 
-/// Stopped, then killed: the pulse is lost twice, and in between the server is fenced before it can accept a write.
+/// Sets a heartbeat period that is nobody's default, and reads it.
+fn odd_heartbeat(product: Product) -> [&'static str; 2] {
+    if product.is_mariadb() {
+        return ["change master to master_heartbeat_period=1.75", "show all slaves status"];
+    }
+    [
+        "change replication source to source_heartbeat_period=1.75",
+        "select heartbeat_interval from performance_schema.replication_connection_configuration",
+    ]
+}
+
+/// The pulse is lost while the server hangs, and it is fenced before it can accept a write again.
 async fn a_frozen_primary_is_fenced_when_it_thaws(fleet: &Fleet) -> Result<()> {
     let primary = fleet.server(0);
     let access = Accounts::access(Accounts::MANAGER);
