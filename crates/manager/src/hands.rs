@@ -157,7 +157,8 @@ async fn catch_up(hub: &Arc<Hub>, candidate: &InstanceKey, donor: &InstanceKey, 
 
 async fn drain(hub: &Arc<Hub>, candidate: &InstanceKey, until: &GtidSet, within: Duration) -> Performed {
     let Grip { mut server, channel } = grip(hub, candidate).map_err(sentence)?;
-    server.start_applier(&channel).await.map_err(sentence)?;
+    // Whatever state its threads are in, and without losing a relay log.
+    applied(server.apply_received(&channel, within).await)?;
     let Err(why) = applied(server.wait_applied(until, within).await) else { return done("") };
     let missing = until.subtract(&read(hub, candidate).await?.gtid.executed);
     Err(format!("it did not apply {missing}: {why}"))
