@@ -34,7 +34,11 @@ pub fn router(manager: Manager, metrics: Metrics) -> Router {
         paths = mount(paths, &api, route);
     }
     let paths = paths.fallback(other).with_state(api.clone());
-    let served = if prefix.is_empty() { paths } else { Router::new().nest(&prefix, paths.clone()).fallback_service(paths_outside(api.clone())) };
+    let served = if prefix.is_empty() {
+        paths
+    } else {
+        Router::new().nest(&prefix, paths.clone()).fallback_service(paths_outside(api.clone()))
+    };
     served
         .layer(middleware::from_fn_with_state(api.clone(), auth::identify))
         .layer(middleware::from_fn_with_state(api, measure))
@@ -84,7 +88,8 @@ impl Api {
 
 /// Serves the status check where the configuration moved it to, and tells that there is nothing else.
 async fn other(State(api): State<Api>, request: Request) -> Response {
-    let path = request.extensions().get::<axum::extract::OriginalUri>().map_or(request.uri(), |original| &original.0).path();
+    let path =
+        request.extensions().get::<axum::extract::OriginalUri>().map_or(request.uri(), |original| &original.0).path();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if is_read && path == api.config().listen.status_path {
         return routes::health::status_of(&api).await.into_response();
@@ -117,4 +122,19 @@ async fn measure(State(api): State<Api>, request: Request, next: Next) -> Respon
     let response = next.run(request).await;
     api.metrics.count_request(response.status(), began.elapsed());
     response
+}
+
+/// Asks `router` for a path with its query, as a client over the network would. Returns status and body.
+///
+/// # Errors
+/// The path is no path of a URL, or the answer broke off.
+pub async fn get(router: &Router, path_and_query: &str) -> Result<(u16, Vec<u8>), axum::Error> {
+    let request = Request::get(path_and_query).body(axum::body::Body::empty()).map_err(axum::Error::new)?;
+    let response = match tower::ServiceExt::oneshot(router.clone(), request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let status = response.status().as_u16();
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await?;
+    Ok((status, body.to_vec()))
 }
