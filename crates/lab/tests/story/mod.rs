@@ -7,7 +7,7 @@ use anyhow::Result;
 use lab::{Fleet, Server};
 
 /// How long anything may take that takes a second on an idle machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Stops the receiver and waits until all that it received is applied.
 pub async fn drain(replica: &Server) -> Result<()> {
