@@ -56,7 +56,17 @@ struct Builder<'a> {
 /// The sections.
 impl Builder<'_> {
     fn process(&self) -> Process {
-        Process { debug: self.bool(Id::Debug) }
+        Process {
+            debug: self.bool(Id::Debug),
+            web_message: self.option(Id::WebMessage),
+            hidden_host_part: self.option(Id::RemoveTextFromHostnameDisplay),
+            message_identity: match self.settings.text(Id::PrependMessagesWithOrcIdentity) {
+                "FQDN" => MessageIdentity::Fqdn,
+                "hostname" => MessageIdentity::Hostname,
+                "custom" => MessageIdentity::Custom(self.text(Id::CustomOrcIdentity)),
+                _ => MessageIdentity::None,
+            },
+        }
     }
 
     fn listen(&self) -> Listen {
@@ -114,6 +124,9 @@ impl Builder<'_> {
             unreachable_backoff: self.settings.float(Id::DeadInstancePollSecondsMultiplyFactor),
             unreachable_poll_max: self.seconds(Id::DeadInstancePollSecondsMax),
             max_concurrent_moves: self.count(Id::MaxConcurrentReplicaOperations),
+            bulk_stop_timeout: self.seconds(Id::InstanceBulkOperationsWaitTimeoutSeconds),
+            snapshot_interval: positive(self.times(Id::SnapshotTopologiesIntervalHours, 3600)),
+            lower_replica_version_allowed: self.bool(Id::LowerReplicaVersionAllowed),
         }
     }
 
@@ -154,6 +167,8 @@ impl Builder<'_> {
             lag: self.seconds(Id::ReasonableReplicationLagSeconds),
             maintenance_lag: self.seconds(Id::ReasonableMaintenanceReplicationLagSeconds),
             ignore: self.hosts(Id::ProblemIgnoreHostnameFilters),
+            verify_replication_filters: self.bool(Id::VerifyReplicationFilters),
+            schema_change_ignore: self.hosts(Id::OSCIgnoreHostnameFilters),
         }
     }
 
@@ -183,6 +198,8 @@ impl Builder<'_> {
             user_header: self.text(Id::AuthUserHeader),
             power_users: self.list(Id::PowerAuthUsers),
             power_groups: self.list(Id::PowerAuthGroups),
+            token_use_expiry: self.seconds(Id::AccessTokenUseExpirySeconds),
+            token_expiry: self.times(Id::AccessTokenExpiryMinutes, 60),
         }
     }
 
@@ -221,6 +238,14 @@ impl Builder<'_> {
                 (true, _) => UnappliedPolicy::Refuse,
                 (false, true) => UnappliedPolicy::Wait,
                 (false, false) => UnappliedPolicy::Promote,
+            },
+            postpone_above_lag: positive(self.times(Id::PostponeReplicaRecoveryOnLagMinutes, 60)),
+            only_other_co_primary: self.bool(Id::CoMasterRecoveryMustPromoteOtherCoMaster),
+            make_primary_writable: self.bool(Id::RecoverNonWriteableMaster),
+            semi_sync: SemiSyncPolicy {
+                exact_replicas: self.bool(Id::EnforceExactSemiSyncReplicas),
+                unlock_primary: self.bool(Id::RecoverLockedSemiSyncMaster),
+                reasonable_lock: self.seconds(Id::ReasonableLockedSemiSyncMasterSeconds),
             },
             drain_timeout: self.seconds(Id::PromotionDrainTimeoutSeconds),
             restart_grace: self.seconds(Id::PrimaryRestartGraceSeconds),

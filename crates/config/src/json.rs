@@ -98,7 +98,11 @@ impl<'a> Source<'a> {
     fn syntax_error(&self, text: &str, error: &serde_json::Error) -> SyntaxError {
         let full = error.to_string();
         // The line goes into the place; the column helps to find the character.
-        let reason = full.split(" at line ").next().unwrap_or_default();
+        let reason = match full.split(" at line ").next().unwrap_or_default() {
+            "expected ident" => "expected true, false or null",
+            reason if error.is_eof() && !reason.is_empty() => "the text ends too early",
+            reason => reason,
+        };
         let line = error.line().max(1);
         let hint = syntax_hint(text.lines().nth(line - 1).unwrap_or_default(), reason);
         SyntaxError { line, message: format!("not valid JSON: {reason} (column {}){hint}", error.column()) }
@@ -112,6 +116,8 @@ fn syntax_hint(line: &str, reason: &str) -> &'static str {
         ": write comments as a member, \"#\": \"text\""
     } else if reason == "trailing comma" {
         ": remove the comma before the closing bracket"
+    } else if reason == "the text ends too early" {
+        ": is a closing bracket or quote missing?"
     } else if reason.starts_with("expected `,`") {
         ": is there a comma missing at the end of the line before?"
     } else {

@@ -17,7 +17,7 @@ mod ini;
 mod json;
 mod key;
 mod load;
-pub mod model;
+mod model;
 mod report;
 mod rules;
 mod secret;
@@ -30,9 +30,9 @@ pub use filters::{BadPattern, ClusterAliases, ClusterFilters, HostFilters, Label
 pub use key::{Effect, Group, Key, Kind, Literal};
 pub use load::{Loaded, SourceFile, parse};
 pub use model::{
-    Audit, Auth, AuthMethod, Backend, Candidates, DetectQueries, Discovery, Hooks, KeyValue, Listen, Metadata,
-    Problems, Process, Raft, Recovery, Resolve, ResolveMethod, ServerNameMethod, ServerTls, TlsFiles, TlsUse,
-    TopologyAccess, UnappliedPolicy,
+    Audit, Auth, AuthMethod, Backend, Candidates, DetectQueries, Discovery, Hooks, KeyValue, Listen, MessageIdentity,
+    Metadata, Problems, Process, Raft, Recovery, Resolve, ResolveMethod, SemiSyncPolicy, ServerNameMethod, ServerTls,
+    TlsFiles, TlsUse, TopologyAccess, UnappliedPolicy,
 };
 pub use report::{Finding, FindingKind, Place, Problem, Severity};
 pub use secret::Secret;

@@ -38,9 +38,23 @@ pub struct Loaded {
 /// Every problem of every file: syntax, types, values out of range, rules between keys, patterns. When a file is not
 /// JSON at all, the rules between keys are left for later, because a missing file's keys would break them by themselves.
 pub fn parse(files: &[SourceFile], surroundings: &dyn Surroundings) -> Result<Loaded, Vec<Problem>> {
-    let merged = merge(Settings::default(), files)?;
-    let (config, findings) = settle(merged, surroundings)?;
+    let settled = merge(Settings::default(), files).and_then(|merged| settle(merged, surroundings));
+    let (config, mut findings) = settled.map_err(|problems| sorted(problems, files))?;
+    findings.sort_by_key(|finding| rank(&finding.place, files));
     Ok(Loaded { config, findings })
+}
+
+/// Where a place lies among the files; what is in none of them comes first.
+fn rank(place: &Option<Place>, files: &[SourceFile]) -> Option<(usize, usize)> {
+    let place = place.as_ref()?;
+    let index = files.iter().position(|file| file.name == place.file)?;
+    Some((index, place.line))
+}
+
+/// Puts problems in the order in which a person goes through the files.
+fn sorted(mut problems: Vec<Problem>, files: &[SourceFile]) -> Vec<Problem> {
+    problems.sort_by_key(|problem| rank(&problem.place, files));
+    problems
 }
 
 impl Config {
@@ -54,16 +68,18 @@ impl Config {
         files: &[SourceFile],
         surroundings: &dyn Surroundings,
     ) -> Result<(Config, Vec<Finding>), Vec<Problem>> {
-        let mut merged = merge(self.raw.clone(), files)?;
-        // The files are judged as they are, so that what is accepted now also starts; only then is the present kept.
-        let judged = rules::judge(&merged.settings, &merged.broken);
-        merged.problems.extend(judged.problems);
-        if !merged.problems.is_empty() {
-            return Err(merged.problems);
-        }
-        let kept = self.keep_until_restart(&mut merged);
-        let (config, mut findings) = settle(merged, surroundings)?;
-        findings.extend(kept);
+        let reloaded = merge(self.raw.clone(), files).and_then(|mut merged| {
+            // The files are judged as they are, so that what is accepted now also starts; only then is the present kept.
+            let judged = rules::judge(&merged.settings, &merged.broken);
+            if !judged.problems.is_empty() || !merged.problems.is_empty() {
+                return Err(merged.problems.into_iter().chain(judged.problems).collect());
+            }
+            let kept = self.keep_until_restart(&mut merged);
+            merged.findings.extend(kept);
+            settle(merged, surroundings)
+        });
+        let (config, mut findings) = reloaded.map_err(|problems| sorted(problems, files))?;
+        findings.sort_by_key(|finding| rank(&finding.place, files));
         Ok((config, findings))
     }
 

@@ -13,6 +13,25 @@ use crate::filters::{ClusterAliases, ClusterFilters, HostFilters, LabelPattern, 
 pub struct Process {
     /// Log at level DEBUG.
     pub debug: bool,
+    /// Text to show as a warning on each web page.
+    pub web_message: Option<String>,
+    /// Text to leave out of host names on web pages.
+    pub hidden_host_part: Option<String>,
+    /// What to put before each API message.
+    pub message_identity: MessageIdentity,
+}
+
+/// `PrependMessagesWithOrcIdentity`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageIdentity {
+    /// Nothing.
+    None,
+    /// The host's full name.
+    Fqdn,
+    /// The host's name.
+    Hostname,
+    /// This text.
+    Custom(String),
 }
 
 /// Where we listen and under which paths.
@@ -115,6 +134,12 @@ pub struct Discovery {
     pub unreachable_poll_max: Duration,
     /// Most replicas moved in parallel.
     pub max_concurrent_moves: usize,
+    /// For each replica to stop when several are stopped nicely.
+    pub bulk_stop_timeout: Duration,
+    /// Between two recorded pictures of all topologies.
+    pub snapshot_interval: Option<Duration>,
+    /// Let a replica of a lower major version below a higher one pass.
+    pub lower_replica_version_allowed: bool,
 }
 
 /// `HostnameResolveMethod`.
@@ -203,6 +228,10 @@ pub struct Problems {
     pub maintenance_lag: Duration,
     /// Servers left out of the list of problems.
     pub ignore: HostFilters,
+    /// Refuse to replicate from a server with replication filters unless the replica has some too.
+    pub verify_replication_filters: bool,
+    /// Servers left out of the replicas offered to schema-change tools.
+    pub schema_change_ignore: HostFilters,
 }
 
 /// Who may be promoted.
@@ -232,7 +261,7 @@ pub struct Audit {
 pub enum AuthMethod {
     /// Everyone may do everything.
     None,
-    /// One user and password; without them nothing is answered.
+    /// One user and password.
     Basic,
     /// As basic, and the user `readonly` with any password may read.
     Multi,
@@ -261,6 +290,10 @@ pub struct Auth {
     pub power_users: Vec<String>,
     /// Unix groups whose members may act, with proxy.
     pub power_groups: Vec<String>,
+    /// Within which a new token must be taken.
+    pub token_use_expiry: Duration,
+    /// How long a token lasts.
+    pub token_expiry: Duration,
 }
 
 /// TLS of our own listener.
@@ -287,6 +320,17 @@ pub enum UnappliedPolicy {
     Refuse,
     /// `DelayMasterPromotionIfSQLThreadNotUpToDate`.
     Wait,
+}
+
+/// What to do about semi-synchronous replication.
+#[derive(Clone, Debug)]
+pub struct SemiSyncPolicy {
+    /// Keep exactly as many semi-sync replicas as the primary waits for.
+    pub exact_replicas: bool,
+    /// Enable semi-sync on replicas of a primary that waits for acknowledgements in vain.
+    pub unlock_primary: bool,
+    /// How long such waiting is in order.
+    pub reasonable_lock: Duration,
 }
 
 /// Detecting failures and recovering from them.
@@ -318,6 +362,14 @@ pub struct Recovery {
     pub fail_on_lag: Option<Duration>,
     /// What to do about a candidate with unapplied transactions.
     pub unapplied: UnappliedPolicy,
+    /// Replicas delayed by more are moved last.
+    pub postpone_above_lag: Option<Duration>,
+    /// Of two co-primaries, promote only the other one.
+    pub only_other_co_primary: bool,
+    /// Make a read-only primary with working replicas writable.
+    pub make_primary_writable: bool,
+    /// Semi-synchronous replication.
+    pub semi_sync: SemiSyncPolicy,
     /// How long a candidate may take to apply what it received.
     pub drain_timeout: Duration,
     /// A primary that is back within it is not failed over.

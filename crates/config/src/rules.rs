@@ -53,6 +53,8 @@ pub(crate) fn judge(raw: &Settings, broken: &BTreeSet<Id>) -> Judged {
     judge.http_advertise();
     judge.dead_instances();
     judge.listener();
+    judge.topology_tls();
+    judge.hooks();
     judge.authentication();
     judge.server_tls();
     judge.resolve_methods();
@@ -251,6 +253,27 @@ impl Judge<'_> {
         }
     }
 
+    fn topology_tls(&mut self) {
+        let (mutual, certificate, key) =
+            (Id::MySQLTopologyUseMutualTLS, Id::MySQLTopologySSLCertFile, Id::MySQLTopologySSLPrivateKeyFile);
+        let (has_certificate, has_key) = (!self.raw.text(certificate).is_empty(), !self.raw.text(key).is_empty());
+        if self.raw.bool(mutual) && !(has_certificate && has_key) {
+            let message = format!("{} needs {} and {}: set both", mutual.name(), certificate.name(), key.name());
+            self.refuse(&[mutual, certificate, key], message);
+        } else if has_certificate != has_key {
+            let (given, missing) = if has_certificate { (certificate, key) } else { (key, certificate) };
+            let message = format!("{} is of no use without {}", given.name(), missing.name());
+            self.findings.push(doubtful(self.raw, given, message));
+        }
+    }
+
+    fn hooks(&mut self) {
+        let id = Id::ProcessesShellCommand;
+        if self.raw.text(id).trim().is_empty() {
+            self.refuse(&[id], format!("{} must name the shell that runs the hooks, such as \"bash\"", id.name()));
+        }
+    }
+
     fn authentication(&mut self) {
         let (method, user) = (Id::AuthenticationMethod, Id::HTTPAuthUser);
         let written = self.raw.text(method).to_owned();
@@ -265,6 +288,11 @@ impl Judge<'_> {
             Some(AuthMethod::Basic | AuthMethod::Multi) if self.raw.text(user).is_empty() => {
                 let message = format!("AuthenticationMethod \"{written}\" needs HTTPAuthUser: set it");
                 self.refuse(&[method, user], message);
+            }
+            Some(AuthMethod::Basic | AuthMethod::Multi) if self.raw.text(Id::HTTPAuthPassword).is_empty() => {
+                let message =
+                    format!("AuthenticationMethod \"{written}\" without HTTPAuthPassword: the password is empty");
+                self.findings.push(doubtful(self.raw, method, message));
             }
             Some(AuthMethod::Token | AuthMethod::OAuth) => {
                 let message = format!("AuthenticationMethod \"{written}\" is not built yet: every write is denied");

@@ -121,7 +121,7 @@ table! {
         DiscoveryQueueCapacity: Uint = 100_000, Restart, "Most servers waiting to be looked at.";
         DiscoveryQueueMaxStatisticsSize: Int = 120, NotYet, "Samples of the queue's length to keep.";
         DiscoveryCollectionRetentionSeconds: Uint = 120, NotYet, "Seconds to keep the metrics of single looks.";
-        DiscoverySeeds: List = [], Live, "Servers, `host:port`, to start from.";
+        DiscoverySeeds: List = [], Restart, "Servers, `host:port`, to start from.";
         DiscoverByShowSlaveHosts: Bool = false, Live, "Find replicas by what they report of themselves (`report_host`) first, by the process list otherwise.";
         DiscoveryIgnoreReplicaHostnameFilters: List = [], Live, "Do not go on to replicas that match.";
         DiscoveryIgnoreMasterHostnameFilters: List = [], Live, "Do not go on to sources that match.";

@@ -8,7 +8,7 @@ use analysis::{Code, Diagnosis};
 use topology::{InstanceKey, Timestamp};
 
 use crate::hub::Hub;
-use crate::{recovery, suspicion};
+use crate::{pulse, recovery, suspicion};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -26,6 +26,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
             () = hub.nudge.notified() => {}
         }
         let view = hub.view();
+        pulse::keep_all(&hub, &view);
         since.retain(|(key, code), _| {
             view.diagnoses.iter().any(|diagnosis| &diagnosis.subject == key && diagnosis.code == *code)
         });

@@ -10,7 +10,7 @@ use topology::{Instance, InstanceKey, Observation, Placement};
 
 use crate::hub::{Hub, lock};
 use crate::observatory::Via;
-use crate::{fencing, names, suspicion, watcher};
+use crate::{fencing, names, pulse, suspicion, watcher};
 
 /// Why an address is not watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,7 @@ pub(crate) async fn take_in(hub: &Arc<Hub>, key: &InstanceKey, probe: Probe) {
     let was_valid = hub.observatory.get(key).is_none_or(|watched| watched.failure.is_none());
     report_change(key, was_valid, &observation);
     let failed = observation.outcome.is_err();
+    let source = observation.outcome.as_ref().ok().and_then(|instance| instance.source().cloned());
     hub.observatory.record(observation, via);
     if failed {
         if was_valid {
@@ -96,6 +97,9 @@ pub(crate) async fn take_in(hub: &Arc<Hub>, key: &InstanceKey, probe: Probe) {
     for neighbour in neighbours {
         // Filtered and forgotten ones are passed over on purpose.
         drop(hear_of(hub, &neighbour).await);
+    }
+    if let Some(source) = source {
+        pulse::begin(hub, &source);
     }
     fencing::look_at(hub, key);
     if let Some(reported) = reported {
@@ -191,7 +195,8 @@ async fn go_by(hub: &Arc<Hub>, key: &InstanceKey, reported: InstanceKey) {
         return;
     }
     let settings = hub.settings();
-    let mut prober = mysql::Prober::new(wanted.clone(), settings.probing.clone(), crate::settings::probe_settings(&config));
+    let mut prober =
+        mysql::Prober::new(wanted.clone(), settings.probing.clone(), crate::settings::probe_settings(&config));
     let clock = hub.clock;
     let there = prober.probe(|| clock.now()).await.observation.outcome;
     let here = hub.observatory.get(key).and_then(|watched| watched.instance.clone());

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt};
 use planner::{Action, HookList, Outcome, Plan, Step};
 use store::{Command, Ending, StepOutcome};
@@ -82,7 +83,8 @@ fn stages(plan: &Plan) -> Vec<Vec<Step>> {
 
 async fn perform_stage(hub: &Arc<Hub>, run: &Run, stage: &[Step]) -> Vec<Ended> {
     let side_by_side = hub.policy().parallel_moves.max(1);
-    stream::iter(stage).map(|step| perform_step(hub, run, step)).buffered(side_by_side).collect().await
+    let steps: Vec<BoxFuture<'_, Ended>> = stage.iter().map(|step| perform_step(hub, run, step).boxed()).collect();
+    stream::iter(steps).buffered(side_by_side).collect().await
 }
 
 async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {
@@ -100,13 +102,23 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {
         Ok((outcome, message)) => (outcome, message),
         Err(message) => (Outcome::Failed, message),
     };
+    if hub.halt_in_step == Some(number) {
+        tracing::warn!(recovery = %uid, step = number, "drill: halting here");
+        return std::future::pending().await;
+    }
     let stored = match outcome {
         Outcome::Done => StepOutcome::Done,
         Outcome::Skipped => StepOutcome::Skipped,
         Outcome::Failed => StepOutcome::Failed,
     };
-    let finished =
-        Command::StepFinished { uid: uid.clone(), epoch, number, outcome: stored, message: message.clone(), at: hub.now() };
+    let finished = Command::StepFinished {
+        uid: uid.clone(),
+        epoch,
+        number,
+        outcome: stored,
+        message: message.clone(),
+        at: hub.now(),
+    };
     if let Err(error) = hub.declare(finished).await {
         tracing::error!(recovery = %uid, step = number, %error, "a step was done and could not be journaled");
     }
@@ -160,7 +172,8 @@ async fn retreat(hub: &Arc<Hub>, run: &Run) {
         match &step.action {
             Action::StopReceiver { replica, .. } if run.finished.get(&step.number) == Some(&Outcome::Done) => {
                 if let Err(error) = hands::start_receiver(hub, replica).await {
-                    narrator::tell(hub, &run.uid, format!("cannot start the receiver of {replica} again: {error}")).await;
+                    narrator::tell(hub, &run.uid, format!("cannot start the receiver of {replica} again: {error}"))
+                        .await;
                 }
             }
             Action::Promote { server, .. } if run.finished.contains_key(&step.number) => {
@@ -177,7 +190,8 @@ async fn retreat(hub: &Arc<Hub>, run: &Run) {
 async fn close(hub: &Arc<Hub>, run: Run, promoted: bool, lost: Vec<InstanceKey>, errors: Vec<String>) -> Recovered {
     let Run { uid, epoch, plan, .. } = run;
     let successor = promoted.then(|| plan.successor.clone());
-    let mutated = plan.steps.iter().any(|step| step.action.changes_a_server() && run.finished.contains_key(&step.number));
+    let mutated =
+        plan.steps.iter().any(|step| step.action.changes_a_server() && run.finished.contains_key(&step.number));
     let alias = |key: &InstanceKey| hub.snapshot().instance(key).map(|server| server.labels.instance_alias.clone());
     let participating = plan.choice.candidates.iter().map(|candidate| candidate.key.clone()).collect();
     let summary = match &successor {

@@ -3,50 +3,64 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql::{Fenced, Server};
+use mysql::{Fenced, Server, SourceChange, Waited};
 use planner::{Action, Outcome, Threads};
 use store::Command;
 use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
 
 use crate::executor::Run;
 use crate::hub::{Hub, lock};
-use crate::{Error, audit, watcher};
+use crate::{Error, audit, narrator, watcher};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
 const OWNER: &str = "orchestrator";
-const LOST_IN_RECOVERY: &str = "lost-in-recovery";
+pub(crate) const LOST_IN_RECOVERY: &str = "lost-in-recovery";
 
 /// How long the fence may keep a promotion waiting. A server that answers later is fenced later, on the line that is
 /// held to it, or when it is met again.
-const FENCE_WAITS: Duration = Duration::from_millis(200);
+const FENCE_WAITS: Duration = Duration::from_millis(300);
 
 /// How long a candidate may take to fetch from a sibling what it lacks.
 const CATCH_UP_WAITS: Duration = Duration::from_secs(60);
 
-fn server(hub: &Hub, key: &InstanceKey) -> Result<Server, Error> {
+/// A server, and the channel that decides its place in the tree.
+struct Grip {
+    server: Server,
+    channel: String,
+}
+
+fn grip(hub: &Hub, key: &InstanceKey) -> Result<Grip, Error> {
     let watched = hub.observatory.get(key).ok_or_else(|| Error::Unknown(key.clone()))?;
-    let instance = watched.instance.as_ref().ok_or_else(|| Error::Unreadable {
-        key: key.clone(),
-        why: "it never answered".to_owned(),
-    })?;
-    Ok(Server::new(key.clone(), hub.settings().acting.clone(), instance))
+    let Some(instance) = &watched.instance else {
+        return Err(Error::Unreadable { key: key.clone(), why: "it never answered".to_owned() });
+    };
+    let channel = instance.channel().map(|channel| channel.name.clone()).unwrap_or_default();
+    let server = Server::new(key.clone(), hub.settings().acting.clone(), &instance.version);
+    Ok(Grip { server, channel })
 }
 
 pub(crate) async fn start_replication(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    Ok(server(hub, key)?.start_replication().await?)
+    let Grip { mut server, channel } = grip(hub, key)?;
+    Ok(server.start_replication(&channel).await?)
 }
 
 pub(crate) async fn stop_replication(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    Ok(server(hub, key)?.stop_replication().await?)
+    let Grip { mut server, channel } = grip(hub, key)?;
+    Ok(server.stop_replication(&channel).await?)
 }
 
 pub(crate) async fn start_receiver(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    Ok(server(hub, key)?.start_receiver().await?)
+    let Grip { mut server, channel } = grip(hub, key)?;
+    Ok(server.start_receiver(&channel).await?)
 }
 
 /// Restarts a receiver; what goes wrong is logged, since the next round will show what it did.
 pub(crate) async fn restart_receiver(hub: &Arc<Hub>, key: &InstanceKey) {
-    let restarted = async { Ok::<_, Error>(server(hub, key)?.restart_receiver().await?) }.await;
+    let restarted = async {
+        let Grip { mut server, channel } = grip(hub, key)?;
+        Ok::<_, Error>(server.restart_receiver(&channel).await?)
+    }
+    .await;
     let message = match &restarted {
         Ok(()) => "to see whether it can connect to its source".to_owned(),
         Err(error) => error.to_string(),
@@ -56,16 +70,16 @@ pub(crate) async fn restart_receiver(hub: &Arc<Hub>, key: &InstanceKey) {
 
 pub(crate) async fn set_read_only(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
     let with_super = hub.config().candidates.use_super_read_only;
-    Ok(server(hub, key)?.set_read_only(with_super).await?)
+    Ok(grip(hub, key)?.server.set_read_only(with_super).await?)
 }
 
 pub(crate) async fn set_writable(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    Ok(server(hub, key)?.set_writable().await?)
+    Ok(grip(hub, key)?.server.set_writable().await?)
 }
 
 /// Makes a replaced primary refuse the writes of everybody (`super_read_only` where there is such a thing).
 pub(crate) async fn make_read_only(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    Ok(server(hub, key)?.set_read_only(true).await?)
+    Ok(grip(hub, key)?.server.set_read_only(true).await?)
 }
 
 /// Performs a step. Says what came of it, for people; an error is a sentence.
@@ -76,7 +90,7 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Drain { candidate, until, within } => drain(hub, candidate, until, *within).await,
         Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
         Action::Promote { server, writable, semi_sync } => promote(hub, server, *writable, *semi_sync).await,
-        Action::Repoint { replica, source, start } => repoint(hub, replica, source, *start).await,
+        Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
         Action::Detach { replica } => detach(hub, replica).await,
         Action::Publish { primary } => publish(hub, run, primary).await,
         Action::Downtime { server, lasts } => downtime(hub, server, *lasts).await,
@@ -88,6 +102,15 @@ type Performed = Result<(Outcome, String), String>;
 
 fn done(message: impl Into<String>) -> Performed {
     Ok((Outcome::Done, message.into()))
+}
+
+fn applied(waited: Result<Waited, mysql::Error>) -> Result<(), String> {
+    match waited.map_err(sentence)? {
+        Waited::Applied => Ok(()),
+        Waited::TimedOut => Err("the time was up".to_owned()),
+        Waited::ApplierStopped { errno: 0, .. } => Err("its applier is stopped".to_owned()),
+        Waited::ApplierStopped { errno, error } => Err(format!("its applier stopped with error {errno}: {error}")),
+    }
 }
 
 fn sentence(error: impl std::fmt::Display) -> String {
@@ -105,7 +128,8 @@ async fn read(hub: &Arc<Hub>, key: &InstanceKey) -> Result<Arc<Instance>, String
 }
 
 async fn stop_receiver(hub: &Arc<Hub>, replica: &InstanceKey, planned: &GtidSet) -> Performed {
-    server(hub, replica).map_err(sentence)?.stop_receiver().await.map_err(sentence)?;
+    let Grip { mut server, channel } = grip(hub, replica).map_err(sentence)?;
+    server.stop_receiver(&channel).await.map_err(sentence)?;
     let held = read(hub, replica).await?.held();
     if !planned.contains(&held) {
         return Err(format!("it received more since the plan was made: {}", held.subtract(planned)));
@@ -117,29 +141,27 @@ async fn stop_receiver(hub: &Arc<Hub>, replica: &InstanceKey, planned: &GtidSet)
 }
 
 async fn catch_up(hub: &Arc<Hub>, candidate: &InstanceKey, donor: &InstanceKey, until: &GtidSet) -> Performed {
-    let mut server = server(hub, candidate).map_err(sentence)?;
+    let Grip { mut server, channel } = grip(hub, candidate).map_err(sentence)?;
     let own = read(hub, candidate).await?;
     // Moving drops the relay log; MariaDB would lose what it received and did not apply, MySQL fetches it again.
-    if !server.wait_applied(&own.held(), CATCH_UP_WAITS).await.map_err(sentence)? {
-        return Err("it does not apply what it received".to_owned());
-    }
-    server.stop_replication().await.map_err(sentence)?;
-    server.change_source(donor).await.map_err(sentence)?;
-    server.start_replication().await.map_err(sentence)?;
-    let caught_up = server.wait_applied(until, CATCH_UP_WAITS).await.map_err(sentence)?;
-    server.stop_receiver().await.map_err(sentence)?;
-    if caught_up { done("") } else { Err(format!("it did not get all of {until} from {donor} in time")) }
+    applied(server.wait_applied(&own.held(), CATCH_UP_WAITS).await)?;
+    server.stop_replication(&channel).await.map_err(sentence)?;
+    let change = SourceChange { channel: channel.clone(), ..SourceChange::to(donor.clone()) };
+    server.change_source(&change).await.map_err(sentence)?;
+    server.start_replication(&channel).await.map_err(sentence)?;
+    let caught_up = applied(server.wait_applied(until, CATCH_UP_WAITS).await);
+    server.stop_receiver(&channel).await.map_err(sentence)?;
+    caught_up.map_err(|why| format!("it did not get {until} from {donor}: {why}"))?;
+    done("")
 }
 
 async fn drain(hub: &Arc<Hub>, candidate: &InstanceKey, until: &GtidSet, within: Duration) -> Performed {
-    let mut server = server(hub, candidate).map_err(sentence)?;
-    server.start_applier().await.map_err(sentence)?;
-    if server.wait_applied(until, within).await.map_err(sentence)? {
-        return done("");
-    }
-    let now = read(hub, candidate).await?;
-    let missing = until.subtract(&now.gtid.executed);
-    Err(format!("it did not apply {missing} within {} s", within.as_secs()))
+    let Grip { mut server, channel } = grip(hub, candidate).map_err(sentence)?;
+    // Whatever state its threads are in, and without losing a relay log.
+    applied(server.apply_received(&channel, within).await)?;
+    let Err(why) = applied(server.wait_applied(until, within).await) else { return done("") };
+    let missing = until.subtract(&read(hub, candidate).await?.gtid.executed);
+    Err(format!("it did not apply {missing}: {why}"))
 }
 
 /// Fences the old primary as far as it can be reached. From here on it is on record as demoted: when it is met again and
@@ -153,28 +175,34 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
         at: hub.now(),
     };
     hub.declare(Command::Demote(demoted)).await.map_err(sentence)?;
-    let line = lock(&hub.fence_lines).remove(key);
-    let instance = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
-    let is_mariadb = instance.is_some_and(|instance| instance.version.is_mariadb());
-    match mysql::fence(line, key, &hub.settings().probing, is_mariadb, FENCE_WAITS).await {
-        Fenced::Now => done("read-only"),
-        Fenced::Pending(task) => {
-            hub.tasks.spawn(task);
-            Ok((Outcome::Skipped, "it does not answer: the order lies in its connection for when it resumes".to_owned()))
+    let line = lock(&hub.pulses).get(key).and_then(|pulse| pulse.line.take());
+    let access = hub.settings().probing.clone();
+    match tokio::time::timeout(FENCE_WAITS, mysql::fence(line, key, &access)).await {
+        Ok(Fenced::Fenced) => done("read-only"),
+        Ok(Fenced::Pending(pending)) => {
+            let key = key.clone();
+            hub.spawn(async move {
+                match pending.finished().await {
+                    Ok(()) => tracing::warn!(instance = %key, "the replaced primary resumed and is read-only"),
+                    Err(error) => tracing::info!(instance = %key, %error, "the replaced primary went away unfenced"),
+                }
+            });
+            Ok((Outcome::Skipped, "it hangs: the order lies in its connection for when it resumes".to_owned()))
         }
-        Fenced::Unreachable(how) => Ok((Outcome::Skipped, format!("cannot be reached: {how}"))),
+        Ok(Fenced::Unreachable(how, _)) => Ok((Outcome::Skipped, format!("cannot be reached: {how}"))),
+        Err(_) => Ok((Outcome::Skipped, "cannot be reached: no answer".to_owned())),
     }
 }
 
 async fn promote(hub: &Arc<Hub>, key: &InstanceKey, writable: bool, semi_sync: bool) -> Performed {
-    let mut server = server(hub, key).map_err(sentence)?;
+    let Grip { mut server, channel } = grip(hub, key).map_err(sentence)?;
     // A server that was demoted once and is promoted again is the primary now.
     hub.declare(Command::Reinstate { key: key.clone() }).await.map_err(sentence)?;
     if !writable {
         return done("left as it is: ApplyMySQLPromotionAfterMasterFailover is false");
     }
-    server.stop_replication().await.map_err(sentence)?;
-    server.reset_replication().await.map_err(sentence)?;
+    server.stop_replication(&channel).await.map_err(sentence)?;
+    server.reset_replication(&channel).await.map_err(sentence)?;
     if semi_sync {
         // Before the first write, or that write would be acknowledged without a replica.
         server.set_semi_sync_source(true).await.map_err(sentence)?;
@@ -184,22 +212,52 @@ async fn promote(hub: &Arc<Hub>, key: &InstanceKey, writable: bool, semi_sync: b
     if now.writes.is_writable() { done("accepts writes") } else { Err("it is still read-only".to_owned()) }
 }
 
-async fn repoint(hub: &Arc<Hub>, replica: &InstanceKey, source: &InstanceKey, start: Threads) -> Performed {
-    let mut server = server(hub, replica).map_err(sentence)?;
-    server.stop_replication().await.map_err(sentence)?;
-    server.change_source(source).await.map_err(sentence)?;
+async fn repoint(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey, source: &InstanceKey, start: Threads) -> Performed {
+    let Grip { mut server, channel } = grip(hub, replica).map_err(sentence)?;
+    server.stop_replication(&channel).await.map_err(sentence)?;
+    // What it received and did not apply, the new source has: the plan saw to that, and it is fetched again from there.
+    let change = SourceChange { channel: channel.clone(), discard_unapplied: true, ..SourceChange::to(source.clone()) };
+    server.change_source(&change).await.map_err(sentence)?;
     if start.receiver {
-        server.start_receiver().await.map_err(sentence)?;
+        server.start_receiver(&channel).await.map_err(sentence)?;
     }
     if start.applier {
-        server.start_applier().await.map_err(sentence)?;
+        server.start_applier(&channel).await.map_err(sentence)?;
     }
     read(hub, replica).await?;
+    if start.receiver && start.applier {
+        see_whether_it_replicates(hub, run.uid.clone(), replica.clone());
+    }
     done("")
 }
 
+/// Looks at a replica that was just moved until it replicates, and tells when it does not: a step that connected nobody
+/// would look done.
+fn see_whether_it_replicates(hub: &Arc<Hub>, uid: String, replica: InstanceKey) {
+    const LOOKS_MS: [u64; 6] = [50, 100, 300, 1000, 3000, 6000];
+    let hub_of_task = Arc::clone(hub);
+    hub.spawn(async move {
+        let mut last = String::new();
+        for pause in LOOKS_MS {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            match read(&hub_of_task, &replica).await {
+                Ok(instance) if instance.channel().is_some_and(topology::Channel::is_replicating) => return,
+                Ok(instance) => {
+                    let why =
+                        |channel: &topology::Channel| format!("{} {}", channel.receiver_error, channel.applier_error);
+                    last = instance.channel().map(why).unwrap_or_default();
+                }
+                Err(error) => last = error,
+            }
+        }
+        narrator::tell(&hub_of_task, &uid, format!("{replica} was moved and does not replicate: {}", last.trim()))
+            .await;
+    });
+}
+
 async fn detach(hub: &Arc<Hub>, replica: &InstanceKey) -> Performed {
-    server(hub, replica).map_err(sentence)?.detach().await.map_err(sentence)?;
+    let Grip { mut server, channel } = grip(hub, replica).map_err(sentence)?;
+    server.detach_source(&channel, true).await.map_err(sentence)?;
     read(hub, replica).await?;
     done("")
 }
@@ -218,6 +276,8 @@ async fn publish(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Performed 
     for (key, value) in pairs {
         hub.declare(Command::PutKeyValue { key, value, at }).await.map_err(sentence)?;
     }
+    // The primary is in nobody's downtime: an old one would hold the next recovery back.
+    hub.declare(Command::EndDowntime { key: primary.clone() }).await.map_err(sentence)?;
     if from != to {
         hub.declare(Command::RenameCluster { from, to, at }).await.map_err(sentence)?;
     }

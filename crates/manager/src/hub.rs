@@ -1,8 +1,8 @@
 //! What the tasks of this crate share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use analysis::{Diagnosis, Policy};
@@ -13,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 
+use crate::Error;
 use crate::clock::Clock;
 use crate::names::Names;
 use crate::observatory::Observatory;
+use crate::pulse::Pulse;
 use crate::settings::Settings;
 use crate::watcher::Watcher;
 
@@ -40,6 +42,10 @@ pub(crate) struct Hub {
     pub(crate) names: Names,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
+    /// Ends recoveries too, wherever they are: the journal knows how far they came.
+    pub(crate) abandoned: CancellationToken,
+    /// In a drill: the step in which executors stop, after it was done and before that is journaled.
+    pub(crate) halt_in_step: Option<u32>,
     /// Wakes the cycle.
     pub(crate) nudge: Notify,
     /// Bounds polling (`DiscoveryMaxConcurrency`); urgent probes do not wait for it.
@@ -49,8 +55,8 @@ pub(crate) struct Hub {
     pub(crate) suspects: Mutex<BTreeSet<InstanceKey>>,
     /// Clusters in which a recovery of this process is running, with its uid.
     pub(crate) recovering: Mutex<BTreeMap<String, String>>,
-    /// Authenticated idle connections to sources, for fencing.
-    pub(crate) fence_lines: Mutex<BTreeMap<InstanceKey, mysql::FenceLine>>,
+    /// Pulses of sources.
+    pub(crate) pulses: Mutex<BTreeMap<InstanceKey, Pulse>>,
     /// True when this node could last tell the store that it lives.
     pub(crate) healthy: AtomicBool,
     /// Why recoveries are held back, as last told, so that it is told once.
@@ -73,19 +79,18 @@ impl Hub {
             observatory,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            abandoned: CancellationToken::new(),
+            halt_in_step: None,
             nudge: Notify::new(),
             polling: Semaphore::new(config.discovery.max_concurrency.max(1)),
             watchers: Mutex::default(),
             suspects: Mutex::default(),
             recovering: Mutex::default(),
-            fence_lines: Mutex::default(),
-            /// True when this node could last tell the store that it lives.
-    pub(crate) healthy: AtomicBool,
-    /// Why recoveries are held back, as last told, so that it is told once.
-    pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
-    /// Names that servers report and that were looked into: key probed, name reported.
-    pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
-    settings: RwLock::new(Arc::new(Settings::new(config))),
+            pulses: Mutex::default(),
+            healthy: AtomicBool::new(true),
+            holds: Mutex::default(),
+            asked_names: Mutex::default(),
+            settings: RwLock::new(Arc::new(Settings::new(config))),
             view: Mutex::default(),
         }
     }
@@ -142,6 +147,24 @@ impl Hub {
     /// Changes declared or decided state.
     pub(crate) async fn declare(&self, command: Command) -> Result<Applied, store::Error> {
         self.store.apply_async(command).await
+    }
+
+    /// Runs a recovery as a task of its own: it goes on whatever becomes of who began it.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it was abandoned, or panicked.
+    pub(crate) async fn recover<T: Send + 'static>(
+        &self,
+        recovery: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let abandoned = self.abandoned.clone();
+        let task = self.tasks.spawn(async move {
+            tokio::select! {
+                () = abandoned.cancelled() => Err(Error::Unexpected("abandoned".to_owned())),
+                outcome = recovery => outcome,
+            }
+        });
+        task.await.unwrap_or_else(|error| Err(Error::Unexpected(error.to_string())))
     }
 
     /// Runs a task that ends when this process stops.

@@ -23,6 +23,7 @@ mod hub;
 mod names;
 mod narrator;
 mod observatory;
+mod pulse;
 mod recovery;
 mod resume;
 mod settings;

@@ -141,7 +141,9 @@ pub(crate) async fn tell_hook(
     let took = report.took.as_secs_f64() * 1000.0;
     let sentence = match &report.failure {
         None => format!("Completed {key} hook {number} of {count} in {took:.1}ms"),
-        Some(failure) => format!("Execution of {key} hook {number} of {count} failed: {failure}; {}", report.output.trim()),
+        Some(failure) => {
+            format!("Execution of {key} hook {number} of {count} failed: {failure}; {}", report.output.trim())
+        }
     };
     match uid {
         Some(uid) => {

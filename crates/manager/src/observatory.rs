@@ -160,7 +160,10 @@ mod tests {
         observatory.record(bad(20), Via::KeptConnection);
         observatory.record(bad(30), Via::OwnConnection);
         let watched = observatory.get(&key()).unwrap();
-        assert_eq!((watched.failures, watched.failing_since, watched.seen), (1, Some(Timestamp(20)), Some(Timestamp(10))));
+        assert_eq!(
+            (watched.failures, watched.failing_since, watched.seen),
+            (1, Some(Timestamp(20)), Some(Timestamp(10)))
+        );
         observatory.record(good(40), Via::OwnConnection);
         let watched = observatory.get(&key()).unwrap();
         assert_eq!((watched.failures, watched.failing_since, watched.is_valid()), (0, None, true));

@@ -169,7 +169,7 @@ pub(crate) fn past_recoveries(hub: &Hub, diagnosis: &Diagnosis) -> Result<Vec<Pa
     const WHILE_FAILING: Duration = Duration::from_secs(60);
     let facts = &diagnosis.facts;
     let since = hub.now().minus(hub.policy().cooldown.max(WHILE_FAILING));
-    let rows = hub.store.blocking_recoveries(&facts.cluster_name, &facts.key, since)?;
+    let rows = hub.store.blocking_recoveries(&facts.cluster_name, std::slice::from_ref(&facts.key), since)?;
     Ok(rows.into_iter().map(past_recovery).collect())
 }
 
@@ -177,7 +177,11 @@ fn past_recovery(row: Recovery) -> PastRecovery {
     PastRecovery {
         id: row.id,
         uid: row.uid,
-        kind: Kind::DeadPrimary,
+        kind: if row.kind == format!("{:?}", Kind::NonWritablePrimary) {
+            Kind::NonWritablePrimary
+        } else {
+            Kind::DeadPrimary
+        },
         cluster: row.cluster_name,
         // Only a recovery that promoted somebody may block the next: one that failed before must be followed by another.
         changed_servers: row.successor.is_some(),

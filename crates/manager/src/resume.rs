@@ -17,7 +17,9 @@ pub(crate) async fn resume_all(hub: &Arc<Hub>) -> Result<(), Error> {
         let hub_of_task = Arc::clone(hub);
         hub.spawn(async move {
             let (uid, cluster) = (recovery.uid.clone(), recovery.cluster_name.clone());
-            if let Err(error) = resume(&hub_of_task, recovery).await {
+            let hub_of_recovery = Arc::clone(&hub_of_task);
+            let resumed = hub_of_task.recover(async move { resume(&hub_of_recovery, recovery).await });
+            if let Err(error) = resumed.await {
                 tracing::error!(recovery = %uid, %error, "a recovery of an earlier process cannot be gone on with");
             }
             lock(&hub_of_task.recovering).remove(&cluster);
@@ -60,7 +62,8 @@ async fn go_on(hub: &Arc<Hub>, recovery: &Recovery, plan: Plan, record: &PlanRec
     let resumed = Command::ResumeRecovery { uid: uid.clone(), epoch, node: hub.node.clone(), at: hub.now() };
     hub.declare(resumed).await?;
     let finished = finished_steps(&plan, record);
-    narrator::tell(hub, &uid, format!("going on with it: {} of {} steps are done", finished.len(), plan.steps.len())).await;
+    narrator::tell(hub, &uid, format!("going on with it: {} of {} steps are done", finished.len(), plan.steps.len()))
+        .await;
     let told = told_again(hub, recovery, &plan);
     let ended = executor::execute(hub, executor::Run { uid, epoch, plan, told, finished }).await;
     tracing::warn!(recovery = %ended.uid, successor = ?ended.successor, "ended a recovery of an earlier process");

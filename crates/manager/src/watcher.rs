@@ -1,17 +1,16 @@
-//! One task per address: probes it, and holds the pulse of those who have replicas.
+//! One task per address, which probes it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql::{Prober, PulseEvent};
+use mysql::Prober;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use topology::{InstanceKey, Observation, ProbeFailure, Unreachable};
+use topology::InstanceKey;
 
 use crate::hub::{Hub, lock};
-use crate::observatory::Via;
-use crate::{discovery, settings, suspicion};
+use crate::{discovery, pulse, settings};
 
 /// The task that watches an address.
 pub(crate) struct Watcher {
@@ -53,7 +52,7 @@ pub(crate) fn unwatch(hub: &Hub, keys: &[InstanceKey]) {
     let mut watchers = lock(&hub.watchers);
     for key in keys {
         watchers.remove(key);
-        lock(&hub.fence_lines).remove(key);
+        pulse::end(hub, key);
     }
     drop(watchers);
     hub.observatory.forget(keys);
@@ -79,7 +78,6 @@ pub(crate) async fn probe_anew(hub: &Arc<Hub>, key: &InstanceKey) {
 async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot::Sender<()>>) {
     let mut prober = prober(&hub, &key);
     let mut settings = hub.settings();
-    let mut pulse: Option<CancellationToken> = None;
     let mut next = Instant::now();
     loop {
         let asked = tokio::select! {
@@ -98,13 +96,9 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
         let turn = if asked.is_none() { hub.polling.acquire().await.ok() } else { None };
         probe(&hub, &key, &mut prober).await;
         drop(turn);
-        keep_pulse(&hub, &key, &mut pulse);
-        if let Some(done) = asked {
-            // Who asked may have gone away since.
-            drop(done.send(()));
-        }
-        while let Ok(done) = orders.try_recv() {
-            drop(done.send(()));
+        for done in asked.into_iter().chain(std::iter::from_fn(|| orders.try_recv().ok())) {
+            // Who asked may have gone away since: then nobody is told.
+            done.send(()).ok();
         }
         next = Instant::now() + interval(&hub, &key);
     }
@@ -140,54 +134,3 @@ fn interval(hub: &Hub, key: &InstanceKey) -> Duration {
     let stretched = poll.as_secs_f64() * config.discovery.unreachable_backoff.powi(exponent);
     Duration::try_from_secs_f64(stretched).unwrap_or(longest).min(longest)
 }
-
-/// Starts the pulse of a source that answers, and ends that of a server which is none any more.
-fn keep_pulse(hub: &Arc<Hub>, key: &InstanceKey, pulse: &mut Option<CancellationToken>) {
-    let is_source = !hub.view().graph.replicas(key).is_empty();
-    let answers = hub.observatory.get(key).is_some_and(|watched| watched.is_valid());
-    if pulse.as_ref().is_some_and(CancellationToken::is_cancelled) {
-        *pulse = None;
-    }
-    if !is_source {
-        if let Some(pulse) = pulse.take() {
-            pulse.cancel();
-        }
-    } else if answers && pulse.is_none() {
-        let ended = CancellationToken::new();
-        *pulse = Some(ended.clone());
-        let (hub_of_task, key) = (Arc::clone(hub), key.clone());
-        hub.spawn(async move {
-            tokio::select! {
-                () = ended.cancelled() => {}
-                () = hold_pulse(&hub_of_task, &key) => {}
-            }
-            ended.cancel();
-        });
-    }
-}
-
-/// Holds the pulse of `key` until it is lost.
-async fn hold_pulse(hub: &Arc<Hub>, key: &InstanceKey) {
-    let settings = hub.settings();
-    let every = settings.config.recovery.heartbeat;
-    let began = hub.now();
-    let lost = mysql::pulse(key, &settings.probing, every, PULSE_SLACK, |event| match event {
-        PulseEvent::Up { line } => {
-            lock(&hub.fence_lines).insert(key.clone(), line);
-        }
-    })
-    .await;
-    tracing::info!(instance = %key, how = %lost, "lost the pulse");
-    if lost == Unreachable::Hung {
-        // A connection that was silent for the heartbeat and its slack is a failed probe on a connection of its own.
-        let message = "gave no sign of life on an open connection".to_owned();
-        let failure = ProbeFailure { kind: lost, message, partial: false };
-        let now = hub.now();
-        let seen = Observation { key: key.clone(), began: now.max(began), ended: now, outcome: Err(failure) };
-        hub.observatory.record(seen, Via::OwnConnection);
-    }
-    suspicion::suspect(hub, key);
-}
-
-/// How late a sign of life may be. Generous: a loaded server is not a dead one.
-const PULSE_SLACK: Duration = Duration::from_millis(1500);

@@ -164,6 +164,13 @@ impl Error {
     }
 }
 
+impl ErrorKind {
+    /// True when the peer ended the connection, or sent less than the protocol asks for.
+    pub(crate) fn is_end_of_file(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof)
+    }
+}
+
 /// What an error says that we were doing when no session came about.
 pub(crate) const CONNECT: &str = "open a session";
 
@@ -228,7 +235,7 @@ mod tests {
             (&[1045, 1044, 1698, 3118][..], Unreachable::AccessDenied),
             (&[1040, 1203, 1226], Unreachable::TooManyConnections),
             (&[1129, 1130], Unreachable::HostBlocked),
-            (&[1053, 3032], Unreachable::ShuttingDown),
+            (&[1053], Unreachable::ShuttingDown),
             (&[3159], Unreachable::Tls),
             (&[1064, 1158, 1193, 65535], Unreachable::Other),
         ] {

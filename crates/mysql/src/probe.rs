@@ -217,8 +217,9 @@ impl Prober {
         if outcome.is_err() {
             self.forget();
         }
+        let replicas = if outcome.is_ok() { self.found.clone() } else { Vec::new() };
         let observation = Observation { key: self.key.clone(), began, ended: clock(), outcome };
-        Probe { observation, reported, replicas: self.found.clone(), notes: std::mem::take(&mut self.notes), fresh }
+        Probe { observation, reported, replicas, notes: std::mem::take(&mut self.notes), fresh }
     }
 
     async fn attempt(&mut self, deadline: Instant) -> Result<Instance, Failed> {

@@ -43,6 +43,18 @@ impl Variables {
         names.iter().find_map(|name| self.0.get(*name)).map_or("", String::as_str)
     }
 
+    /// Returns whether these say that the server accepts writes.
+    pub fn writes(&self) -> WritePolicy {
+        if self.on(&["super_read_only"]) {
+            return WritePolicy::SuperReadOnly;
+        }
+        // MariaDB 12 has further words for read_only; all but OFF keep ordinary accounts from writing.
+        match self.text(&["read_only"]).to_ascii_uppercase().as_str() {
+            "" | "0" | "OFF" => WritePolicy::Writable,
+            _ => WritePolicy::ReadOnly,
+        }
+    }
+
     fn on(&self, names: &[&str]) -> bool {
         matches!(self.text(names).to_ascii_uppercase().as_str(), "ON" | "1" | "YES" | "TRUE")
     }
@@ -100,7 +112,7 @@ pub fn instance_from(key: &InstanceKey, answers: &Answers) -> Result<Instance, R
         server_id: variables.number(&["server_id"]),
         version_comment: variables.text(&["version_comment"]).to_owned(),
         uptime_secs: answers.status.number(&["uptime"]),
-        writes: writes(variables),
+        writes: variables.writes(),
         binlog: binlog(variables, &answers.binlog),
         gtid: gtid(flavor, variables)?,
         channels: channels(flavor, &answers.channels)?,
@@ -109,17 +121,6 @@ pub fn instance_from(key: &InstanceKey, answers: &Answers) -> Result<Instance, R
         version,
         ..Instance::default()
     })
-}
-
-fn writes(variables: &Variables) -> WritePolicy {
-    if variables.on(&["super_read_only"]) {
-        return WritePolicy::SuperReadOnly;
-    }
-    // MariaDB 12 has further words for read_only; all but OFF keep ordinary accounts from writing.
-    match variables.text(&["read_only"]).to_ascii_uppercase().as_str() {
-        "" | "0" | "OFF" => WritePolicy::Writable,
-        _ => WritePolicy::ReadOnly,
-    }
 }
 
 fn binlog(variables: &Variables, rows: &[Row]) -> Binlog {

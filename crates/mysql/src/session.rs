@@ -1,6 +1,7 @@
 //! One connection kept open.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use topology::InstanceKey;
@@ -61,7 +63,14 @@ impl Session {
                 }))
             }
         };
-        let conn = outcome.map_err(|kind| Error::new(CONNECT, key, kind))?;
+        let conn = match outcome {
+            Ok(conn) => conn,
+            // The driver says the same of a peer that hangs up and of one whose greeting is too short to be one.
+            Err(kind) if kind.is_end_of_file() && greets_with_nonsense(key, &ips).await => {
+                return Err(Error::new(CONNECT, key, ErrorKind::Protocol("unreadable greeting".to_owned())));
+            }
+            Err(kind) => return Err(Error::new(CONNECT, key, kind)),
+        };
         let mut session = Self { key: key.clone(), conn, read_timeout: access.read_timeout, broken: false };
         session.prepare(limit).await.map_err(|error| Error::new(CONNECT, key, error.kind))?;
         Ok(session)
@@ -241,6 +250,25 @@ async fn accepts(key: &InstanceKey, ips: &[IpAddr], limit: Duration) -> bool {
     matches!(timeout(limit.mul_f32(0.9), TcpStream::connect(&*addresses)).await, Ok(Ok(_)))
 }
 
+/// True when the peer at one of `ips` sends something at once that can be neither a greeting nor an error.
+async fn greets_with_nonsense(key: &InstanceKey, ips: &[IpAddr]) -> bool {
+    const LENGTH_AND_SEQUENCE: usize = 4;
+    const SHORTEST_GREETING: u8 = 30;
+    let addresses: Vec<SocketAddr> = ips.iter().map(|ip| SocketAddr::new(*ip, key.port)).collect();
+    let head = async {
+        let mut head = [0; LENGTH_AND_SEQUENCE + 1];
+        TcpStream::connect(&*addresses).await?.read_exact(&mut head).await?;
+        io::Result::Ok(head)
+    };
+    match timeout(Duration::from_millis(100), head).await {
+        // Protocol 10, or an error packet.
+        Ok(Ok([length, 0 | 1, 0, 0, 10])) => length < SHORTEST_GREETING,
+        Ok(Ok([_, 0 | 1, 0, 0, 0xff])) => false,
+        Ok(Ok(_)) => true,
+        _ => false,
+    }
+}
+
 /// Opens the driver's connection: plain or with TLS, and once more with TLS where [`crate::Tls::Mixed`] learns that the
 /// server demands it.
 async fn dial(key: &InstanceKey, ips: &[IpAddr], access: &Access) -> Result<Conn, ErrorKind> {
@@ -262,7 +290,15 @@ async fn dial(key: &InstanceKey, ips: &[IpAddr], access: &Access) -> Result<Conn
 async fn open(key: &InstanceKey, ips: &[IpAddr], access: &Access, tls: Option<&TlsOptions>) -> Result<Conn, ErrorKind> {
     let opts = driver::options(key, ips.to_vec(), access, tls);
     match AssertUnwindSafe(Conn::new(opts)).catch_unwind().await {
-        Ok(outcome) => outcome.map_err(driver::kind_of),
+        Ok(outcome) => outcome.map_err(|error| match driver::kind_of(error) {
+            // The kernel says neither of a connection: it is one of our own files.
+            ErrorKind::Io(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
+            {
+                ErrorKind::Tls(format!("the CA, certificate or key file cannot be read: {error}"))
+            }
+            kind => kind,
+        }),
         Err(_) => Err(ErrorKind::Protocol("unreadable greeting".to_owned())),
     }
 }

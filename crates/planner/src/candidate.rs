@@ -143,7 +143,7 @@ pub struct Choice {
     pub donor: Option<InstanceKey>,
     /// Every direct replica, best first, those that cannot be promoted last.
     pub candidates: Vec<Candidate>,
-    /// All that the replicas that answer hold together.
+    /// All that the replicas that answer hold together, errant transactions left out.
     pub held_together: GtidSet,
 }
 
@@ -164,8 +164,9 @@ impl Choice {
     ) -> Self {
         let replicas: Vec<&Instance> = facts.replicas.iter().filter_map(|key| snapshot.instance(key)).collect();
         let answering: Vec<&Instance> = replicas.iter().copied().filter(|replica| answers(&replica.key)).collect();
-        let held_together = answering.iter().fold(GtidSet::default(), |held, replica| held.union(&replica.held()));
         let failed = snapshot.instance(&facts.key);
+        let held_together =
+            answering.iter().fold(GtidSet::default(), |held, replica| held.union(&rightful(replica, failed)));
         let judge =
             Judge { snapshot, policy, facts, failed, asked, answering: &answering, held_together: &held_together };
         let mut candidates: Vec<Candidate> =
@@ -267,11 +268,7 @@ impl Judge<'_> {
         let channel = replica.channel();
         let delayed = channel.is_some_and(|channel| channel.delay_secs > 0);
         let lags = replica.lag_secs().is_some_and(|lag| lag > self.policy.reasonable_lag.as_secs());
-        let errant = self.failed.is_some_and(|failed| {
-            let origin = failed.gtid_origin();
-            !failed.gtid.executed.is_empty()
-                && !GtidSet::errant(held, &failed.gtid.executed, Some(origin.as_str())).is_empty()
-        });
+        let errant = !errant(held, self.failed).is_empty();
         let (here, there) = (&replica.placement, &self.facts.placement);
         Preference {
             not_asked_for: self.asked.is_some_and(|asked| asked != &replica.key),
@@ -309,6 +306,21 @@ impl Judge<'_> {
         }
         self.facts.replicas.iter().find(|other| self.rule(other) == PromotionRule::Must).cloned()
     }
+}
+
+/// Returns what `replica` holds and got by replication. Transactions of its own, which the failed primary never had, must
+/// not spread to the new primary and from there to everybody.
+fn rightful(replica: &Instance, failed: Option<&Instance>) -> GtidSet {
+    let held = replica.held();
+    // A position of MariaDB is one number per domain: nothing can be taken out of its middle.
+    if replica.version.is_mariadb() { held } else { held.subtract(&errant(&held, failed)) }
+}
+
+/// Returns the transactions in `held` that the failed primary did not have when it was last seen, its own newer ones
+/// left out. Nothing when it was never seen.
+fn errant(held: &GtidSet, failed: Option<&Instance>) -> GtidSet {
+    let Some(failed) = failed.filter(|failed| !failed.gtid.executed.is_empty()) else { return GtidSet::default() };
+    GtidSet::errant(held, &failed.gtid.executed, Some(failed.gtid_origin().as_str()))
 }
 
 /// Returns the value that most have; of equally frequent ones the smallest.

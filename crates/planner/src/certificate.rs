@@ -39,7 +39,8 @@ pub struct Certificate {
 impl Certificate {
     /// Returns the certificate of promoting the chosen candidate, which will hold all that those who answer hold.
     pub fn of(snapshot: &Snapshot, facts: &Facts, choice: &Choice, answers: &dyn Fn(&InstanceKey) -> bool) -> Self {
-        let holds = choice.held_together.clone();
+        let own = choice.chosen.as_ref().and_then(|chosen| choice.candidate(chosen));
+        let holds = own.map_or_else(GtidSet::default, |own| own.held.clone()).union(&choice.held_together);
         let because = Vec::new();
         let mut certificate = Self { verdict: Verdict::NothingLost, because, holds, last_seen: facts.last_seen };
         match proof(snapshot, facts, answers) {
@@ -71,7 +72,7 @@ impl fmt::Display for Certificate {
                 if known.is_empty() {
                     write!(out, "transactions may be lost")?;
                 } else {
-                    write!(out, "lost for now: {known}")?;
+                    write!(out, "seen on the old primary and held by nobody who answers: {known}")?;
                 }
                 if !after.is_empty() {
                     write!(out, "; any that the old primary committed from {}", after.join(", "))?;

@@ -26,7 +26,7 @@ pub(crate) fn plan(
     for key in facts.replicas.iter().filter(|key| *key != successor) {
         match snapshot.instance(key).filter(|_| answers(key)) {
             None => lost.push(Lost { key: key.clone(), why: "does not answer".to_owned(), is_reachable: false }),
-            Some(replica) => match cannot_follow(replica, &choice.held_together, &purged) {
+            Some(replica) => match cannot_follow(replica, &certificate.holds, &purged) {
                 Some(why) => lost.push(Lost { key: key.clone(), why, is_reachable: true }),
                 None => kept.push(replica),
             },
@@ -61,7 +61,8 @@ pub(crate) fn plan(
             semi_sync: facts.semi_sync.source.enabled,
         }],
     );
-    steps.stage(
+    steps.stage(true, [Action::Publish { primary: successor.clone() }]);
+    steps.same_stage(
         false,
         kept.iter().map(|replica| Action::Repoint {
             replica: replica.key.clone(),
@@ -69,7 +70,6 @@ pub(crate) fn plan(
             start: threads_to_start(replica),
         }),
     );
-    steps.same_stage(true, [Action::Publish { primary: successor.clone() }]);
     if policy.detach_lost {
         let reachable = lost.iter().filter(|lost| lost.is_reachable);
         steps.stage(false, reachable.map(|lost| Action::Detach { replica: lost.key.clone() }));
@@ -131,8 +131,11 @@ struct Steps {
 
 impl Steps {
     fn stage(&mut self, required: bool, actions: impl IntoIterator<Item = Action>) {
-        self.stage += 1;
-        self.same_stage(required, actions);
+        let mut actions = actions.into_iter().peekable();
+        if actions.peek().is_some() {
+            self.stage += 1;
+            self.same_stage(required, actions);
+        }
     }
 
     fn same_stage(&mut self, required: bool, actions: impl IntoIterator<Item = Action>) {

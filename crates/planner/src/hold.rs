@@ -125,7 +125,10 @@ impl fmt::Display for Hold {
                 "recovery {uid} of the same kind on this cluster was within RecoveryPeriodBlockSeconds and is not acknowledged"
             ),
             Self::FailedRepeatedly { uid, .. } => {
-                write!(out, "recoveries failed several times in a row, the last being {uid}; trying again within a minute")
+                write!(
+                    out,
+                    "recoveries failed several times in a row, the last being {uid}; trying again within a minute"
+                )
             }
             Self::NoCandidate { choice } => {
                 write!(out, "no replica can be promoted")?;

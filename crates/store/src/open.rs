@@ -36,7 +36,9 @@ pub(crate) fn own(path: &Path) -> Result<Opened, Error> {
         check_writable(path)?;
         Some(guard)
     };
-    let mut connection = Connection::open(path).map_err(fault)?;
+    // Without SQLite's own reading of `file:…?…`: the lock and the messages must mean the same file.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(PATIENCE).map_err(fault)?;
     check_health(&connection, path)?;
     configure(&connection).map_err(fault)?;

@@ -91,7 +91,7 @@ impl Store {
     pub fn apply(&self, command: Command) -> Result<Applied, Error> {
         let (answer, waiting) = mpsc::sync_channel(1);
         let reply: Reply = Box::new(move |result| drop(answer.send(result)));
-        self.jobs()?.send(Job::Apply(command, reply)).map_err(|_| Error::Closed)?;
+        self.jobs()?.send(Job::Apply(Box::new(command), reply)).map_err(|_| Error::Closed)?;
         waiting.recv().unwrap_or(Err(Error::Closed))
     }
 
@@ -104,7 +104,7 @@ impl Store {
         let (answer, waiting) = tokio::sync::oneshot::channel();
         let reply: Reply = Box::new(move |result| drop(answer.send(result)));
         let queued = self.jobs().and_then(|jobs| {
-            jobs.try_send(Job::Apply(command, reply)).map_err(|error| match error {
+            jobs.try_send(Job::Apply(Box::new(command), reply)).map_err(|error| match error {
                 TrySendError::Full(_) => Error::Overloaded { waiting: QUEUE },
                 TrySendError::Disconnected(_) => Error::Closed,
             })

@@ -26,7 +26,7 @@ pub(crate) type Reply = Box<dyn FnOnce(Result<Applied, Error>) + Send>;
 /// What the thread is asked to do.
 pub(crate) enum Job {
     /// Apply a command durably.
-    Apply(Command, Reply),
+    Apply(Box<Command>, Reply),
     /// Anything else that needs the connection: observed state, and queries on a database in memory.
     Run(Box<dyn FnOnce(&mut Connection) + Send>),
 }
@@ -52,10 +52,10 @@ impl Writer {
                     work(&mut self.connection);
                 }
                 Job::Apply(command, reply) => {
-                    let mut batch = vec![(command, reply)];
+                    let mut batch = vec![(*command, reply)];
                     while batch.len() < BATCH {
                         match jobs.try_recv() {
-                            Ok(Job::Apply(command, reply)) => batch.push((command, reply)),
+                            Ok(Job::Apply(command, reply)) => batch.push((*command, reply)),
                             Ok(other) => {
                                 next = Some(other);
                                 break;
@@ -82,17 +82,19 @@ impl Writer {
                     reply(answer.map_err(Error::Refused));
                 }
             }
-            Err(error) if commands.len() == 1 => {
-                for reply in replies {
-                    reply(Err(classify(error, &self.path, "applying a command")));
-                    return;
-                }
+            Err(error) => self.apply_alone(commands, replies, error),
+        }
+    }
+
+    /// Gives every command of a batch that failed with `error` a transaction of its own.
+    fn apply_alone(&mut self, commands: Vec<Command>, replies: Vec<Reply>, error: rusqlite::Error) {
+        let mut pairs: Vec<(Command, Reply)> = commands.into_iter().zip(replies).collect();
+        if pairs.len() > 1 {
+            for pair in pairs {
+                self.apply_all(vec![pair]);
             }
-            Err(_) => {
-                for pair in commands.into_iter().zip(replies) {
-                    self.apply_all(vec![pair]);
-                }
-            }
+        } else if let Some((_, reply)) = pairs.pop() {
+            reply(Err(classify(error, &self.path, "applying a command")));
         }
     }
 

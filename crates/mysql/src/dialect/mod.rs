@@ -6,6 +6,7 @@
 
 mod statements;
 
+pub(crate) use statements::{Position, Repoint};
 use topology::Version;
 
 /// A replication thread.

@@ -27,8 +27,10 @@ pub(crate) enum Position<'a> {
     Keep,
     /// By GTID: what this server has executed.
     Gtid,
-    /// MariaDB only: by GTID, counting what the server wrote itself (`current_pos`): a primary that becomes a replica.
-    CurrentPos,
+    /// By GTID, counting what the server wrote itself: a primary that becomes a replica. MySQL always does.
+    Demoted,
+    /// MariaDB only: by what stands in the relay log, at this place of it, which keeps that log.
+    Relay(&'a BinlogCoordinates),
     /// By file and offset in the source's log.
     At(&'a BinlogCoordinates),
 }
@@ -61,11 +63,16 @@ impl Dialect {
         format!("select user, host from {schema}.processlist where command in ('Binlog Dump', 'Binlog Dump GTID')")
     }
 
-    /// Statement for the heartbeat period of each channel; none where the status has it (MariaDB) or nobody has.
-    pub fn heartbeats(&self) -> Option<&'static str> {
-        self.version.is_mysql_at_least(5, 7, 0).then_some(
+    /// Statements for the heartbeat period of each channel, the best first: an account may be allowed to read one table
+    /// and not the other.
+    pub fn heartbeats(&self) -> &'static [&'static str] {
+        if self.is_mariadb() {
+            return &["show all slaves status"];
+        }
+        &[
             "select channel_name, heartbeat_interval from performance_schema.replication_connection_configuration",
-        )
+            "select channel_name, heartbeat as heartbeat_interval from mysql.slave_master_info",
+        ]
     }
 
     /// Starts threads of a channel.
@@ -117,8 +124,15 @@ impl Dialect {
         match (change.position, self.is_mariadb()) {
             (Position::Keep, _) => {}
             (Position::Gtid, true) => parts.push("master_use_gtid=slave_pos".to_owned()),
-            (Position::CurrentPos, true) => parts.push("master_use_gtid=current_pos".to_owned()),
-            (Position::Gtid | Position::CurrentPos, false) => parts.push(format!("{word}_auto_position=1")),
+            (Position::Demoted, true) if self.version.number >= (10, 10, 0) => {
+                parts.push("master_use_gtid=slave_pos, master_demote_to_slave=1".to_owned());
+            }
+            (Position::Demoted, true) => parts.push("master_use_gtid=current_pos".to_owned()),
+            (Position::Gtid | Position::Demoted, false) => parts.push(format!("{word}_auto_position=1")),
+            (Position::Relay(at), _) => {
+                let file = literal(&at.file);
+                parts.push(format!("{word}_use_gtid=no, relay_log_file={file}, relay_log_pos={}", at.pos));
+            }
             (Position::At(at), _) => {
                 parts.push(format!("{word}_log_file={}, {word}_log_pos={}", literal(&at.file), at.pos));
             }

@@ -66,7 +66,7 @@ fn expire_recoveries(db: &Connection, cut: &str) -> Result<u64, Fault> {
     let sql = format!("DELETE FROM topology_recovery_steps WHERE audit_at < ? AND recovery_uid NOT IN {running}");
     deleted += run(db, &sql, [cut])?;
     let sql = format!("DELETE FROM recovery_plan WHERE state <> 'running' AND uid NOT IN {known}");
+    // Its steps go with a plan.
     deleted += run(db, &sql, [])?;
-    deleted += run(db, "DELETE FROM recovery_plan_step WHERE uid NOT IN (SELECT uid FROM recovery_plan)", [])?;
     Ok(deleted)
 }

@@ -131,13 +131,15 @@ fn set_aside_and_copy(db: &Connection, table: &str) -> rusqlite::Result<()> {
     db.execute_batch(&format!("ALTER TABLE {table} RENAME TO {table}_before_takeover"))?;
     db.execute_batch(TABLES)?;
     let ours = columns(db, table)?;
-    let shared: Vec<String> = columns(db, &format!("{table}_before_takeover"))?
-        .into_iter()
-        .map(|column| column.name)
-        .filter(|name| ours.iter().any(|column| column.name.eq_ignore_ascii_case(name)))
-        .collect();
-    let list = shared.join(", ");
-    db.execute_batch(&format!("INSERT INTO {table} ({list}) SELECT {list} FROM {table}_before_takeover"))
+    let theirs = columns(db, &format!("{table}_before_takeover"))?;
+    let shared = ours.iter().filter(|column| theirs.iter().any(|other| other.name.eq_ignore_ascii_case(&column.name)));
+    let (names, values): (Vec<&str>, Vec<String>) =
+        shared.map(|column| (column.name.as_str(), column.without_null())).unzip();
+    db.execute_batch(&format!(
+        "INSERT INTO {table} ({}) SELECT {} FROM {table}_before_takeover",
+        names.join(", "),
+        values.join(", ")
+    ))
 }
 
 struct Column {
@@ -148,6 +150,12 @@ struct Column {
 }
 
 impl Column {
+    /// Returns an expression for its value in another table that may have NULL where this one may not.
+    fn without_null(&self) -> String {
+        let default = self.default.as_deref().unwrap_or("''");
+        if self.not_null { format!("COALESCE({}, {default})", self.name) } else { self.name.clone() }
+    }
+
     /// Returns what `ADD COLUMN` wants: there, a column that may not be NULL must have a default.
     fn definition(&self) -> String {
         let default = match (&self.default, self.not_null) {

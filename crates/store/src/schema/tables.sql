@@ -326,7 +326,8 @@ CREATE TABLE IF NOT EXISTS recovery_plan_step (
   message text NOT NULL DEFAULT '',
   started_us bigint NULL,
   finished_us bigint NULL,
-  PRIMARY KEY (uid, number)
+  PRIMARY KEY (uid, number),
+  FOREIGN KEY (uid) REFERENCES recovery_plan (uid) ON DELETE CASCADE
 );
 
 -- Ours: the fencing number of a cluster. It never falls.

@@ -1,0 +1,464 @@
+//! Scenarios as golden scripts: a fleet in a few words, something happens to it, and the transcript shows the diagnosis
+//! and what would be done. `UPDATE_GOLDENFILES=1 cargo test -p orchestrator-planner` records anew; read the difference.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use analysis::{ClusterFilter, KeyFilter, Policy};
+use goldenscript::{ArgumentConsumer, Command};
+use planner::{Context, Decision, Kind, PastRecovery, Request};
+use topology::{
+    Binlog, Channel, Declared, Downtime, Flavor, Graph, Gtid, GtidMode, GtidSet, Instance, InstanceKey, Maintenance,
+    ProbeFailure, RegisteredRule, SemiSyncRole, ServerUuid, Snapshot, ThreadState, Timestamp, Unreachable, Version,
+    Watched, WritePolicy,
+};
+
+type Failure = Box<dyn Error>;
+
+/// Each script is a story about one fleet.
+#[test]
+fn scripts() {
+    let mut ran = 0;
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scripts");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        goldenscript::run(&mut Story::default(), &path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        ran += 1;
+    }
+    assert!(ran > 0);
+}
+
+struct Story {
+    now: Timestamp,
+    servers: BTreeMap<InstanceKey, Watched>,
+    declared: Declared,
+    policy: Policy,
+    past: Vec<PastRecovery>,
+}
+
+impl Default for Story {
+    fn default() -> Self {
+        let recovers_primary = ClusterFilter::new(|_| true);
+        Self {
+            now: Timestamp::from_secs(1000),
+            servers: BTreeMap::new(),
+            declared: Declared::default(),
+            policy: Policy { recovers_primary, ..Policy::default() },
+            past: Vec::new(),
+        }
+    }
+}
+
+impl goldenscript::Runner for Story {
+    fn run(&mut self, command: &Command) -> Result<String, Failure> {
+        let mut args = command.consume_args();
+        let output = match command.name.as_str() {
+            "fleet" => self.fleet(&mut args)?,
+            "write" => self.write(&mut args)?,
+            "lag" => self.lag(&mut args)?,
+            "set" => self.set(&mut args)?,
+            "kill" => self.fail(&mut args, Unreachable::Refused, 1)?,
+            "hang" => self.fail(&mut args, Unreachable::Hung, 2)?,
+            "timeout" => self.fail(&mut args, Unreachable::Hung, 1)?,
+            "refuse-account" => self.fail(&mut args, Unreachable::AccessDenied, 1)?,
+            "lose" => self.lose(&mut args)?,
+            "downtime" => self.downtime(&mut args)?,
+            "maintenance" => self.maintenance(&mut args)?,
+            "rule" => self.rule(&mut args)?,
+            "recovered" => self.recovered(&mut args)?,
+            "disable-recoveries" => {
+                self.declared.recoveries_disabled = true;
+                String::new()
+            }
+            "policy" => self.configure(&mut args)?,
+            "wait" => {
+                self.now = self.now.plus(Duration::from_millis(args.next_pos().ok_or("how many ms?")?.value.parse()?));
+                String::new()
+            }
+            "diagnose" => self.diagnose(),
+            "decide" => self.decide(&mut args)?,
+            "explain" => self.explain()?,
+            "receivers" => self.receivers(),
+            other => return Err(format!("unknown command {other}").into()),
+        };
+        args.reject_rest()?;
+        Ok(output)
+    }
+}
+
+fn key(name: &str) -> InstanceKey {
+    InstanceKey::new(name, 3306)
+}
+
+/// `db3` has number 3: it is in its UUID and server id.
+fn number(key: &InstanceKey) -> u32 {
+    key.host.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
+}
+
+fn uuid(key: &InstanceKey) -> String {
+    format!("00000000-0000-0000-0000-{:012}", number(key))
+}
+
+/// `1-5` of `db1` as a GTID set of its flavour.
+fn gtids(of: &InstanceKey, is_mariadb: bool, last: u64) -> GtidSet {
+    let text = match (last, is_mariadb) {
+        (0, _) => String::new(),
+        (_, true) => format!("0-{}-{last}", number(of)),
+        (_, false) => format!("{}:1-{last}", uuid(of)),
+    };
+    GtidSet::parse(&text).unwrap()
+}
+
+impl Story {
+    fn snapshot(&self) -> Snapshot {
+        let watched = self.servers.iter().map(|(key, watched)| (key.clone(), Arc::new(watched.clone()))).collect();
+        Snapshot { now: self.now, watched, declared: Arc::new(self.declared.clone()) }
+    }
+
+    fn change(&mut self, key: &InstanceKey, change: impl FnOnce(&mut Instance)) -> Result<(), Failure> {
+        let watched = self.servers.get_mut(key).ok_or_else(|| format!("no server {key}"))?;
+        let instance = watched.instance.as_mut().ok_or("it was never seen")?;
+        change(Arc::make_mut(instance));
+        Ok(())
+    }
+
+    fn fleet(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let primary = key(lookup(args, "primary").unwrap_or("db1"));
+        let replicas: Vec<InstanceKey> =
+            lookup(args, "replicas").unwrap_or("").split(',').filter(|name| !name.is_empty()).map(key).collect();
+        let is_mariadb = lookup(args, "flavor") == Some("mariadb");
+        let semi_sync: u32 = args.lookup_parse("semi-sync")?.unwrap_or(0);
+        for (position, server) in std::iter::once(&primary).chain(&replicas).enumerate() {
+            let mut instance = healthy(server, is_mariadb);
+            if position == 0 {
+                instance.writes = WritePolicy::Writable;
+                instance.semi_sync.wait_count = semi_sync;
+                instance.semi_sync.timeout_ms = 10_000;
+                instance.semi_sync.lossless = true;
+                instance.semi_sync.clients = if semi_sync > 0 { u32::try_from(replicas.len())? } else { 0 };
+                let on = semi_sync > 0;
+                instance.semi_sync.source = SemiSyncRole { available: on, enabled: on, active: on, new_names: true };
+            } else {
+                instance.channels.push(channel(&primary, is_mariadb));
+                let on = semi_sync > 0;
+                instance.semi_sync.replica = SemiSyncRole { available: on, enabled: on, active: on, new_names: true };
+            }
+            let watched = Watched {
+                key: server.clone(),
+                instance: Some(Arc::new(instance)),
+                seen: Some(self.now),
+                checked: Some(self.now),
+                ..Watched::default()
+            };
+            self.servers.insert(server.clone(), watched);
+        }
+        Ok(String::new())
+    }
+
+    /// The primary commits transactions, and every replica gets and applies them.
+    fn write(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let primary = key(&args.next_pos().ok_or("who?")?.value);
+        let last: u64 = args.lookup_parse("trx")?.ok_or("trx=?")?;
+        let names: Vec<InstanceKey> = self.servers.keys().cloned().collect();
+        for name in names {
+            self.change(&name, |instance| {
+                let set = gtids(&primary, instance.version.is_mariadb(), last);
+                instance.gtid.executed = instance.gtid.executed.union(&set);
+                if let Some(channel) = instance.channels.first_mut() {
+                    channel.retrieved = channel.retrieved.union(&set);
+                }
+            })?;
+        }
+        Ok(String::new())
+    }
+
+    /// A replica has received or applied only so many.
+    fn lag(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let replica = key(&args.next_pos().ok_or("who?")?.value);
+        let of = key(lookup(args, "of").unwrap_or("db1"));
+        let received: Option<u64> = args.lookup_parse("received")?;
+        let applied: Option<u64> = args.lookup_parse("applied")?;
+        let secs: Option<u64> = args.lookup_parse("secs")?;
+        self.change(&replica, |instance| {
+            let is_mariadb = instance.version.is_mariadb();
+            let channel = instance.channels.first_mut().expect("a replica");
+            if let Some(received) = received {
+                channel.retrieved = gtids(&of, is_mariadb, received);
+                instance.gtid.executed = gtids(&of, is_mariadb, received);
+            }
+            if let Some(applied) = applied {
+                instance.gtid.executed = gtids(&of, is_mariadb, applied);
+            }
+            channel.lag_secs = secs.or(channel.lag_secs);
+        })?;
+        Ok(String::new())
+    }
+
+    fn set(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let server = key(&args.next_pos().ok_or("who?")?.value);
+        let settings = args.rest().into_iter().map(|arg| (arg.key.clone().unwrap_or_default(), arg.value.clone()));
+        for (name, value) in settings.collect::<Vec<_>>() {
+            let now = self.now;
+            if name == "receivers-restarted" {
+                self.servers.get_mut(&server).ok_or("who?")?.receivers_restarted = Some(now);
+                continue;
+            }
+            self.change(&server, |instance| set_fact(instance, &name, &value))?;
+        }
+        Ok(String::new())
+    }
+
+    /// A server fails now. Replicas that are read afterwards know it, unless `replicas=believe`.
+    fn fail(&mut self, args: &mut ArgumentConsumer, kind: Unreachable, failures: u32) -> Result<String, Failure> {
+        let server = key(&args.next_pos().ok_or("who?")?.value);
+        let believe = lookup(args, "replicas") == Some("believe");
+        let since = self.now;
+        self.now = self.now.plus(Duration::from_millis(5));
+        let failed = self.servers.get_mut(&server).ok_or("who?")?;
+        failed.failure = Some(ProbeFailure { kind, message: kind.to_string(), partial: false });
+        failed.failing_since = Some(since);
+        failed.failures = failures;
+        let now = self.now;
+        for watched in self.servers.values_mut().filter(|watched| watched.key != server && watched.failure.is_none()) {
+            watched.seen = Some(now);
+            let instance = Arc::make_mut(watched.instance.as_mut().expect("seen"));
+            for channel in instance.channels.iter_mut().filter(|channel| channel.source == server) {
+                if !believe && channel.receiver == ThreadState::Running {
+                    channel.receiver = ThreadState::Connecting;
+                    channel.receiver_errno = if kind == Unreachable::Refused { 2003 } else { 0 };
+                }
+            }
+        }
+        Ok(String::new())
+    }
+
+    /// A server does not answer, and it is no primary's failure.
+    fn lose(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let server = key(&args.next_pos().ok_or("who?")?.value);
+        let lost = self.servers.get_mut(&server).ok_or("who?")?;
+        let kind = Unreachable::NoAnswer;
+        lost.failure = Some(ProbeFailure { kind, message: kind.to_string(), partial: false });
+        lost.failing_since = Some(self.now);
+        lost.failures = 2;
+        Ok(String::new())
+    }
+
+    fn downtime(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let server = key(&args.next_pos().ok_or("who?")?.value);
+        let ends = self.now.plus(Duration::from_secs(600));
+        let (owner, reason) = ("ann".to_owned(), "disk change".to_owned());
+        self.declared.downtimes.insert(server, Downtime { owner, reason, begins: self.now, ends });
+        Ok(String::new())
+    }
+
+    fn maintenance(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let server = key(&args.next_pos().ok_or("who?")?.value);
+        let ends = self.now.plus(Duration::from_secs(600));
+        let (owner, reason) = ("ann".to_owned(), "moving".to_owned());
+        self.declared.maintenance.insert(server, Maintenance { id: 1, owner, reason, begins: self.now, ends });
+        Ok(String::new())
+    }
+
+    fn rule(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let server = key(&args.next_pos().ok_or("who?")?.value);
+        let rule = args.next_pos().ok_or("which?")?.value.parse()?;
+        self.declared.promotion_rules.insert(server, RegisteredRule { rule, at: self.now });
+        Ok(String::new())
+    }
+
+    fn recovered(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let cluster = format!("{}:3306", args.next_pos().ok_or("which cluster?")?.value);
+        let secs_ago: u64 = args.lookup_parse("secs-ago")?.unwrap_or(0);
+        let promoted = lookup(args, "promoted").map(key);
+        let id = i64::try_from(self.past.len())? + 1;
+        self.past.insert(
+            0,
+            PastRecovery {
+                id,
+                uid: format!("recovery-{id}"),
+                kind: Kind::DeadPrimary,
+                cluster,
+                changed_servers: promoted.is_some(),
+                successor: promoted,
+                began: self.now.minus(Duration::from_secs(secs_ago)),
+                acknowledged: lookup(args, "acknowledged").is_some(),
+            },
+        );
+        Ok(String::new())
+    }
+
+    fn configure(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        for arg in args.rest() {
+            let value = arg.value.clone();
+            match arg.key.as_deref() {
+                Some("automated") => {
+                    let on = value == "true";
+                    self.policy.recovers_primary = ClusterFilter::new(move |_| on);
+                }
+                Some("never-promote") => self.policy.never_promote = KeyFilter::new(move |key| key.host == value),
+                Some("grace-secs") => self.policy.restart_grace = Duration::from_secs(value.parse()?),
+                Some("same-data-center") => self.policy.same_data_center = value == "true",
+                Some("max-lag-secs") => self.policy.max_promotion_lag = Some(Duration::from_secs(value.parse()?)),
+                Some("refuse-unapplied") => self.policy.refuse_unapplied = value == "true",
+                Some("detach-lost") => self.policy.detach_lost = value == "true",
+                other => return Err(format!("unknown policy {other:?}").into()),
+            }
+        }
+        Ok(String::new())
+    }
+
+    fn diagnose(&self) -> String {
+        let snapshot = self.snapshot();
+        let mut text = String::new();
+        for diagnosis in analysis::diagnose(&snapshot, &Graph::of(&snapshot), &self.policy) {
+            let facts = &diagnosis.facts;
+            let structure: String = diagnosis.structure.iter().map(|remark| format!(" +{remark:?}")).collect();
+            writeln!(
+                text,
+                "{} {:?} replicas={} valid={} replicating={} cut-off={}{structure}",
+                diagnosis.subject.host,
+                diagnosis.code,
+                facts.replicas.len(),
+                facts.valid_replicas,
+                facts.replicating_replicas,
+                facts.cut_off_replicas(),
+            )
+            .unwrap();
+        }
+        text
+    }
+
+    fn decide(&self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let subject = key(&args.next_pos().map_or("db1".to_owned(), |arg| arg.value.clone()));
+        let request = Request {
+            candidate: lookup(args, "candidate").map(key),
+            skip_hooks: true,
+            forced: lookup(args, "forced").is_some(),
+        };
+        let snapshot = self.snapshot();
+        let diagnosis =
+            analysis::diagnose_one(&snapshot, &Graph::of(&snapshot), &self.policy, &subject).ok_or("who?")?;
+        let running = lookup(args, "running").map(str::to_owned);
+        let context = Context {
+            snapshot: &snapshot,
+            policy: &self.policy,
+            past: &self.past,
+            running: running.as_deref(),
+            request: &request,
+        };
+        Ok(match planner::decide(&diagnosis, context) {
+            Decision::Hold(hold) => format!("hold: {hold}\n").replace(":3306", ""),
+            Decision::Act(plan) => render(&plan),
+        })
+    }
+
+    fn explain(&self) -> Result<String, Failure> {
+        let snapshot = self.snapshot();
+        let graph = Graph::of(&snapshot);
+        let cluster = graph.clusters().first().ok_or("no cluster")?;
+        let explanation = planner::explain(&snapshot, &graph, &self.policy, cluster, &self.past, None).ok_or("?")?;
+        let rehearsal = explanation.if_primary_died;
+        let mut text = format!("primary {}\n", explanation.primary.host);
+        if let Some(hold) = rehearsal.hold {
+            writeln!(text, "would hold: {hold}")?;
+        }
+        for candidate in rehearsal.choice.candidates {
+            let why: Vec<String> = candidate.rejections.iter().map(ToString::to_string).collect();
+            writeln!(
+                text,
+                "candidate {}: {}",
+                candidate.key.host,
+                if why.is_empty() { "fit".to_owned() } else { why.join(", ") }
+            )?;
+        }
+        if let Some(certificate) = rehearsal.certificate {
+            writeln!(text, "{certificate}")?;
+        }
+        Ok(text.replace(":3306", ""))
+    }
+
+    fn receivers(&self) -> String {
+        let snapshot = self.snapshot();
+        let graph = Graph::of(&snapshot);
+        let mut text = String::new();
+        for diagnosis in analysis::diagnose(&snapshot, &graph, &self.policy) {
+            for replica in planner::receivers_to_restart(&diagnosis, &snapshot, &self.policy) {
+                writeln!(text, "restart the receiver of {}", replica.host).unwrap();
+            }
+        }
+        text
+    }
+}
+
+fn render(plan: &planner::Plan) -> String {
+    let mut text = format!("promote {}; {}\n", plan.successor.host, plan.certificate);
+    for lost in &plan.lost {
+        writeln!(text, "lose {}: {}", lost.key, lost.why).unwrap();
+    }
+    for step in &plan.steps {
+        writeln!(text, "{:>2} {}{}", step.stage, step.action, if step.required { "" } else { " (may fail)" }).unwrap();
+    }
+    text.replace(":3306", "")
+}
+
+fn healthy(server: &InstanceKey, is_mariadb: bool) -> Instance {
+    let version = if is_mariadb { "10.11.19-MariaDB" } else { "9.7.4" };
+    Instance {
+        key: server.clone(),
+        uuid: if is_mariadb { None } else { ServerUuid::new(&uuid(server)) },
+        server_id: number(server),
+        version: Version::parse(version, ""),
+        writes: WritePolicy::ReadOnly,
+        binlog: Binlog { enabled: true, logs_replica_updates: true, ..Binlog::default() },
+        gtid: Gtid { mode: if is_mariadb { GtidMode::None } else { GtidMode::On }, ..Gtid::default() },
+        ..Instance::default()
+    }
+}
+
+fn channel(source: &InstanceKey, is_mariadb: bool) -> Channel {
+    Channel {
+        source: source.clone(),
+        user: "repl".to_owned(),
+        receiver: ThreadState::Running,
+        applier: ThreadState::Running,
+        auto_position: true,
+        using_gtid: if is_mariadb { "Slave_Pos".to_owned() } else { String::new() },
+        lag_secs: Some(0),
+        ..Channel::default()
+    }
+}
+
+fn set_fact(instance: &mut Instance, name: &str, value: &str) {
+    let state = |value: &str| match value {
+        "running" => ThreadState::Running,
+        "connecting" => ThreadState::Connecting,
+        _ => ThreadState::Stopped,
+    };
+    match name {
+        "version" => instance.version = Version::parse(value, ""),
+        "read-only" => instance.writes = if value == "true" { WritePolicy::ReadOnly } else { WritePolicy::Writable },
+        "data-center" => value.clone_into(&mut instance.placement.data_center),
+        "binlog" => instance.binlog.enabled = value == "true",
+        "logs-updates" => instance.binlog.logs_replica_updates = value == "true",
+        "executed" => instance.gtid.executed = GtidSet::parse(value).unwrap(),
+        "purged" => instance.gtid.purged = GtidSet::parse(value).unwrap(),
+        "semi-sync-status" => instance.semi_sync.source.active = value == "true",
+        "semi-sync" => instance.semi_sync.replica.enabled = value == "true",
+        "flavor" => instance.version.flavor = if value == "percona" { Flavor::Percona } else { Flavor::MySql },
+        "receiver" => instance.channels[0].receiver = state(value),
+        "receiver-errno" => instance.channels[0].receiver_errno = value.parse().unwrap(),
+        "applier" => instance.channels[0].applier = state(value),
+        "applier-errno" => instance.channels[0].applier_errno = value.parse().unwrap(),
+        "delay-secs" => instance.channels[0].delay_secs = value.parse().unwrap(),
+        "auto-position" => instance.channels[0].auto_position = value == "true",
+        "retrieved" => instance.channels[0].retrieved = GtidSet::parse(value).unwrap(),
+        other => panic!("unknown fact {other}"),
+    }
+}
+
+fn lookup<'a>(args: &mut ArgumentConsumer<'a>, name: &str) -> Option<&'a str> {
+    args.lookup(name).map(|arg| arg.value.as_str())
+}

@@ -1,0 +1,136 @@
+//! The service: build, run, drain.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use config::{Config, Loaded};
+use manager::{Manager, Mode};
+use store::Store;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::configuration::{self, Files};
+
+/// How long a stop may take: running steps are finished or left to the journal.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// When it cannot start: a port in use, a database that cannot be opened, a configuration that cannot work.
+pub async fn run(files: Files, loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { config, findings } = loaded;
+    configuration::tell(&findings);
+    // The port comes first: a second service must fail before it touches the database.
+    let listener = Listener::bind(&config).await?;
+    let (address, user) = (listener.describe(), config.topology_access.user.clone());
+    let manager = start(files, config, Mode::Service).await?;
+    if user.is_empty() {
+        tracing::warn!("MySQLTopologyUser is not set: monitored servers will refuse us");
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, store = %manager.store().path().display(), "serving");
+    let reloading = tokio::spawn(reload_on_hangup(manager.clone()));
+    let served = listener.serve(manager.clone()).await;
+    reloading.abort();
+    tracing::info!("stopping");
+    manager.stop(GRACE).await;
+    served
+}
+
+/// Opens the store and starts the manager.
+///
+/// # Errors
+/// When the database cannot be opened.
+pub async fn start(files: Files, config: Config, mode: Mode) -> anyhow::Result<Manager> {
+    let path = configuration::database_file(&config)?;
+    let store = Store::open(&path, store::Mode::Own)?;
+    let reload = move |present: &Config, extra: Option<&std::path::Path>| files.reload(present, extra);
+    Ok(Manager::start(config, store, mode, Arc::new(reload)).await?)
+}
+
+/// Where requests come in.
+enum Listener {
+    Tcp(TcpListener),
+    Socket(UnixListener, PathBuf),
+}
+
+impl Listener {
+    async fn bind(config: &Config) -> anyhow::Result<Self> {
+        if let Some(path) = &config.listen.socket {
+            remove_stale_socket(path).await?;
+            let listener = UnixListener::bind(path)
+                .with_context(|| format!("cannot listen on the socket {} (ListenSocket)", path.display()))?;
+            return Ok(Self::Socket(listener, path.clone()));
+        }
+        let address = &config.listen.address;
+        let bound = match address.strip_prefix(':') {
+            // Every interface, of both protocols where the machine has IPv6.
+            Some(port) => match TcpListener::bind(format!("[::]:{port}")).await {
+                Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => {
+                    TcpListener::bind(format!("0.0.0.0:{port}")).await
+                }
+                bound => bound,
+            },
+            None => TcpListener::bind(address).await,
+        };
+        let hint = "is another orchestrator running? Set ListenAddress to another port";
+        Ok(Self::Tcp(bound.with_context(|| format!("cannot listen on {address} (ListenAddress): {hint}"))?))
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Tcp(listener) => {
+                listener.local_addr().map_or_else(|error| error.to_string(), |at| format!("http://{at}"))
+            }
+            Self::Socket(_, path) => path.display().to_string(),
+        }
+    }
+
+    async fn serve(self, manager: Manager) -> anyhow::Result<()> {
+        let router = api::router(manager, api::Metrics::install());
+        match self {
+            Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await?,
+            Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await?,
+        }
+        Ok(())
+    }
+}
+
+/// Removes a socket that a process left behind when it died; one that answers is somebody's.
+async fn remove_stale_socket(path: &PathBuf) -> anyhow::Result<()> {
+    if path.exists() && tokio::net::UnixStream::connect(path).await.is_err() {
+        std::fs::remove_file(path).with_context(|| format!("cannot remove the stale socket {}", path.display()))?;
+    }
+    Ok(())
+}
+
+async fn told_to_stop() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Reads the configuration again at each SIGHUP; a bad file is reported and changes nothing.
+async fn reload_on_hangup(manager: Manager) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+    while hangups.recv().await.is_some() {
+        match manager.reload(None).await {
+            Ok(findings) => {
+                configuration::tell(&findings);
+                tracing::info!("the configuration was read again");
+            }
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
