@@ -1,9 +1,13 @@
 //! Blocks of addresses, one per fleet, so that fleets of several processes do not collide.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use anyhow::{Context, Result, bail};
+
+use crate::paths::{run_dir, try_lock};
 
 /// How many fleets can run on a machine at one time.
 const BLOCKS: u8 = 200;
@@ -17,13 +21,15 @@ pub(crate) enum Range {
     Namespaces,
 }
 
-/// The right to a block of addresses. The kernel takes it back when we end, however we end: it is a listening socket with
-/// a name in no file system, which no other process of this machine can have at the same time.
+/// The right to a block of addresses, and to the folder of that number. The kernel takes it back when we end, however we
+/// end: it is a listening socket with a name in no file system, which no other process in this network can have at the
+/// same time, and a locked file, for those who share the folder from another network (a container).
 #[derive(Debug)]
 pub(crate) struct Block {
     /// The number, from 1.
     pub(crate) number: u8,
-    _claim: UnixListener,
+    _addresses: UnixListener,
+    _folder: File,
 }
 
 impl Block {
@@ -31,11 +37,13 @@ impl Block {
     pub(crate) fn claim(number: u8) -> Result<Option<Self>> {
         let name = SocketAddr::from_abstract_name(format!("orchestrator-lab-block-{number}"))
             .context("cannot name a claim on addresses")?;
-        match UnixListener::bind_addr(&name) {
-            Ok(claim) => Ok(Some(Self { number, _claim: claim })),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(None),
-            Err(error) => Err(error).context("cannot claim addresses"),
-        }
+        let addresses = match UnixListener::bind_addr(&name) {
+            Ok(addresses) => addresses,
+            Err(error) if error.kind() == ErrorKind::AddrInUse => return Ok(None),
+            Err(error) => return Err(error).context("cannot claim addresses"),
+        };
+        let folder = try_lock(&run_dir()?.join(format!("{number}.lock")))?;
+        Ok(folder.map(|folder| Self { number, _addresses: addresses, _folder: folder }))
     }
 
     /// Claims the first free block.

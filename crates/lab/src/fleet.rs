@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use topology::InstanceKey;
 
@@ -126,10 +127,15 @@ impl FleetBuilder {
     pub async fn build(self) -> Result<Fleet> {
         self.check()?;
         let installation = servers::ensure(self.product).await?;
+        sweep::sweep()?;
         let fleet = self.prepare(&installation)?;
         // More at a time than processors only makes them wait for each other.
         let at_once = std::thread::available_parallelism().map_or(2, usize::from);
-        let starting = fleet.servers.clone().into_iter().map(|server| async move { server.start().await.map(drop) });
+        let starting = fleet.servers.clone().into_iter().map(|server| async move {
+            let copying = server.clone();
+            tokio::task::spawn_blocking(move || copying.fill()).await.context("the copying thread was cancelled")??;
+            server.start().await.map(drop)
+        });
         stream::iter(starting).buffer_unordered(at_once).try_collect::<()>().await?;
         fleet.connect(&self.tree).await?;
         if let Some(count) = self.semi_sync {
@@ -251,14 +257,13 @@ impl Fleet {
     }
 
     async fn connect(&self, tree: &Tree) -> Result<()> {
-        let pairs = || tree.0.iter().enumerate().filter_map(|(index, source)| Some((index, (*source)?)));
-        for (replica, source) in pairs() {
-            self.servers[replica].replicate_from(self.servers[source].key()).await?;
-        }
-        for (replica, source) in pairs() {
-            self.servers[replica].replicating_from(self.servers[source].key(), REPLICATION_LIMIT).await?;
-        }
-        Ok(())
+        let pairs = tree.0.iter().enumerate().filter_map(|(index, source)| Some((index, (*source)?)));
+        let pairs = pairs.map(|(replica, source)| (self.servers[replica].clone(), self.servers[source].clone()));
+        let connecting = pairs.map(|(replica, source)| async move {
+            replica.replicate_from(source.key()).await?;
+            replica.replicating_from(source.key(), REPLICATION_LIMIT).await
+        });
+        try_join_all(connecting).await.map(drop)
     }
 
     /// Waits until every other running server has executed all that `primary` has.
@@ -300,7 +305,8 @@ impl Fleet {
         Ok(true)
     }
 
-    /// Replaces all data of a server and lets it replicate from `source` from the beginning.
+    /// Replaces all data of a server, which becomes another one at the same address (server id and UUID are new), and lets it
+    /// replicate from `source` from the beginning.
     ///
     /// # Errors
     /// When it does not replicate in the end.

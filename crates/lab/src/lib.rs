@@ -38,5 +38,5 @@ pub use process::Signal;
 pub use product::{Accounts, Product};
 pub use replication::ReplicaState;
 pub use server::Server;
-pub use watcher::{TwoWritable, Watched, Watcher};
+pub use watcher::{OpenSpan, TwoWritable, Watcher};
 pub use writer::{Commit, Outcome, Record, Verification, Writer, WriterOptions};

@@ -1,7 +1,7 @@
 //! Where the lab keeps its things.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -46,10 +46,24 @@ pub(crate) fn remove_dir(dir: &Path) -> Result<()> {
 
 /// Waits for the lock file and returns it locked; the lock ends with the file, also when the process is killed.
 pub(crate) fn lock(path: &Path) -> Result<File> {
+    let file = lock_file(path)?;
+    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
+}
+
+/// Returns the lock file locked; nothing when another has it.
+pub(crate) fn try_lock(path: &Path) -> Result<Option<File>> {
+    let file = lock_file(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+fn lock_file(path: &Path) -> Result<File> {
     if let Some(parent) = path.parent() {
         create_dir(parent)?;
     }
-    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
-    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-    Ok(file)
+    File::create(path).with_context(|| format!("cannot create {}", path.display()))
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(60);
 /// How long one statement of `root` may take.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
+/// More than all servers of a machine have numbers: a server with new data gets its old number plus this.
+const SERVER_ID_STEP: u32 = 1_000_000;
 /// The longest path that the kernel takes for a Unix socket.
 const SOCKET_PATH_LIMIT: usize = 107;
 
@@ -44,20 +47,26 @@ pub(crate) struct Blueprint {
 #[derive(Debug)]
 pub struct Server {
     blueprint: Blueprint,
+    server_id: AtomicU32,
     process: Mutex<Option<Process>>,
 }
 
 impl Server {
-    /// Prepares a data directory; starts nothing.
+    /// Prepares a folder; starts nothing.
     pub(crate) fn create(blueprint: Blueprint) -> Result<Self> {
         create_dir(&blueprint.dir)?;
-        let server = Self { blueprint, process: Mutex::new(None) };
+        let server_id = AtomicU32::new(blueprint.server_id);
+        let server = Self { blueprint, server_id, process: Mutex::new(None) };
         if server.socket().as_os_str().len() > SOCKET_PATH_LIMIT {
             let socket = server.socket();
             bail!("{} is too long for a Unix socket: set ORCHESTRATOR_LAB_DIR to a shorter path", socket.display());
         }
-        template::copy(&server.blueprint.installation, &server.data())?;
         Ok(server)
+    }
+
+    /// Makes the data of a new server.
+    pub(crate) fn fill(&self) -> Result<()> {
+        template::copy(&self.blueprint.installation, &self.data())
     }
 
     /// Returns the address.
@@ -134,7 +143,7 @@ impl Server {
     }
 
     fn command(&self) -> Vec<String> {
-        let Blueprint { installation, key, dir, server_id, options, .. } = &self.blueprint;
+        let Blueprint { installation, key, dir, options, .. } = &self.blueprint;
         let product = installation.product;
         let mut words = installation.command.clone();
         words.push("--no-defaults".to_owned());
@@ -148,7 +157,7 @@ impl Server {
             format!("--datadir={}", self.data().display()),
             format!("--socket={}", self.socket().display()),
             format!("--pid-file={}", dir.join("pid").display()),
-            format!("--server-id={server_id}"),
+            format!("--server-id={}", self.server_id.load(Ordering::Relaxed)),
             format!("--bind-address={}", key.host),
             format!("--port={}", key.port),
             format!("--report-host={}", key.host),
@@ -213,20 +222,15 @@ impl Server {
         process.ended(SHUTDOWN_LIMIT).await.with_context(|| format!("{} does not shut down", self.key())).map(drop)
     }
 
-    /// Replaces all data by those of a new server that keeps its identity. The server must not run.
+    /// Replaces all data by those of a new server, with an identity of its own. The server must not run.
     pub(crate) fn wipe(&self) -> Result<()> {
         if self.is_running() {
             bail!("{} runs: stop it before its data are replaced", self.key());
         }
-        let identity = fs::read(self.data().join("auto.cnf")).ok();
         remove_dir(&self.data())?;
-        template::copy(&self.blueprint.installation, &self.data())?;
-        match identity {
-            Some(identity) => {
-                fs::write(self.data().join("auto.cnf"), identity).context("cannot keep the server's identity")
-            }
-            None => Ok(()),
-        }
+        // A replica skips what has its own number: with the old one it would never get back what it once wrote itself.
+        self.server_id.fetch_add(SERVER_ID_STEP, Ordering::Relaxed);
+        self.fill()
     }
 
     /// Opens a session of `root`, which works also when the network is cut.

@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_millis(500);
 /// A time in which a server was surely open to writes: from its first answer that said so to the moment before the last
 /// question that was answered so. The true time is a little longer, never shorter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watched {
+pub struct OpenSpan {
     /// Which server.
     pub server: InstanceKey,
     /// When it was first known to be open.
@@ -47,7 +47,7 @@ pub struct TwoWritable {
 /// is not open to anybody.
 #[derive(Debug)]
 pub struct Watcher {
-    seen: Arc<Mutex<Vec<Watched>>>,
+    seen: Arc<Mutex<Vec<OpenSpan>>>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -65,7 +65,7 @@ impl Watcher {
     }
 
     /// Returns the times in which servers were open to writes, until now.
-    pub fn writable(&self) -> Vec<Watched> {
+    pub fn writable(&self) -> Vec<OpenSpan> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -82,7 +82,7 @@ impl Watcher {
     }
 }
 
-async fn watch(key: InstanceKey, query: &'static str, seen: &Mutex<Vec<Watched>>) {
+async fn watch(key: InstanceKey, query: &'static str, seen: &Mutex<Vec<OpenSpan>>) {
     let access = access(Accounts::APPLICATION, LIMIT);
     let mut session = None;
     // The place in `seen` of the time that is not over.
@@ -102,7 +102,7 @@ async fn watch(key: InstanceKey, query: &'static str, seen: &Mutex<Vec<Watched>>
             Some(index) => seen[index].until = asked,
             None => {
                 open = Some(seen.len());
-                seen.push(Watched { server: key.clone(), from: answered, until: answered });
+                seen.push(OpenSpan { server: key.clone(), from: answered, until: answered });
             }
         }
     }
@@ -118,7 +118,7 @@ async fn is_open(session: &mut Option<Session>, key: &InstanceKey, access: &Acce
 }
 
 /// Returns what the times of different servers have in common.
-fn overlaps(times: &[Watched]) -> Vec<TwoWritable> {
+fn overlaps(times: &[OpenSpan]) -> Vec<TwoWritable> {
     let mut found = Vec::new();
     for (index, first) in times.iter().enumerate() {
         for second in times[index + 1..].iter().filter(|second| second.server != first.server) {
@@ -136,10 +136,10 @@ fn overlaps(times: &[Watched]) -> Vec<TwoWritable> {
 mod tests {
     use super::*;
 
-    fn times(spans: &[(&str, u64, u64)]) -> Vec<Watched> {
+    fn times(spans: &[(&str, u64, u64)]) -> Vec<OpenSpan> {
         let begun = Instant::now();
         let at = |millis| begun + Duration::from_millis(millis);
-        let watched = |(name, from, until): &(&str, u64, u64)| Watched {
+        let watched = |(name, from, until): &(&str, u64, u64)| OpenSpan {
             server: InstanceKey::new(*name, 1),
             from: at(*from),
             until: at(*until),

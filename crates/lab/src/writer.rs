@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use futures::stream::{FuturesUnordered, StreamExt};
+use futures::future::select_all;
 use mysql::{Access, Session};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,7 @@ impl Default for WriterOptions {
     }
 }
 
-/// How long a connection waits before it tries all servers again, when none is writable.
+/// How long a connection waits before it asks a server again that was not writable.
 const RETRY: Duration = Duration::from_millis(5);
 /// Rows that one query of a verification reads.
 const PAGE: u64 = 20_000;
@@ -92,7 +92,11 @@ impl Writer {
     }
 
     /// Starts to write to these servers: whichever of them takes writes, by the account of an application.
+    ///
+    /// # Panics
+    /// When there is no server.
     pub fn to(servers: Vec<InstanceKey>, options: WriterOptions) -> Self {
+        assert!(!servers.is_empty(), "a writer needs a server");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let shared = Arc::new(Shared {
             run: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
@@ -154,8 +158,7 @@ impl Writer {
         recent.filter(|commit| commit.sent > after && commit.outcome == Outcome::Acknowledged).last().cloned()
     }
 
-    /// Ends all writing and returns the record. A commit in flight counts as unknown to nobody: it is not recorded, as its
-    /// outcome was not acknowledged.
+    /// Ends all writing at once and returns the record. A commit in flight is not in it: nobody was promised anything.
     pub async fn stop(mut self) -> Record {
         self.stop.cancel();
         while self.workers.join_next().await.is_some() {}
@@ -167,10 +170,7 @@ impl Shared {
     /// Writes for ever.
     async fn write(&self, worker: usize) {
         loop {
-            let Some((server, mut session)) = self.find_writable().await else {
-                tokio::time::sleep(RETRY).await;
-                continue;
-            };
+            let (server, mut session) = self.find_writable().await;
             while self.commit(worker, server, &mut session).await {
                 if !self.options.pause.is_zero() {
                     tokio::time::sleep(self.options.pause).await;
@@ -198,22 +198,30 @@ impl Shared {
         outcome == Outcome::Acknowledged
     }
 
-    /// Asks all servers at one time and returns the first that is open to writes: one that hangs delays nobody.
-    async fn find_writable(&self) -> Option<(usize, Session)> {
-        let mut attempts: FuturesUnordered<_> =
-            self.servers.iter().enumerate().map(|(index, key)| self.open_if_writable(index, key)).collect();
-        while let Some(found) = attempts.next().await {
-            if found.is_some() {
-                return found;
-            }
-        }
-        None
+    /// Asks all servers, each again and again, and returns the first that is open to writes. One that hangs delays nobody.
+    async fn find_writable(&self) -> (usize, Session) {
+        let searches = self.servers.iter().enumerate();
+        let searches = searches.map(|(index, key)| Box::pin(async move { (index, self.when_writable(key).await) }));
+        select_all(searches).await.0
     }
 
-    async fn open_if_writable(&self, index: usize, key: &InstanceKey) -> Option<(usize, Session)> {
-        let mut session = Session::connect(key, &self.access).await.ok()?;
-        let rows = session.rows("SELECT @@GLOBAL.read_only AS closed").await.ok()?;
-        (rows.first()?.get(0)? == "0").then_some((index, session))
+    /// Waits until a server is open to writes. The connection is kept while it is closed: a crowd of new connections
+    /// would take the time that a failover needs.
+    async fn when_writable(&self, key: &InstanceKey) -> Session {
+        let mut session = None;
+        loop {
+            if session.as_ref().is_none_or(Session::is_broken) {
+                session = Session::connect(key, &self.access).await.ok();
+            }
+            if let Some(mut candidate) = session.take() {
+                let rows = candidate.rows("SELECT @@GLOBAL.read_only AS closed").await.unwrap_or_default();
+                if rows.first().and_then(|row| row.get(0)).is_some_and(|closed| closed == "0") {
+                    return candidate;
+                }
+                session = Some(candidate);
+            }
+            tokio::time::sleep(RETRY).await;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use lab::{Accounts, Fleet, Product};
-use mysql::Session;
+use mysql::{ErrorKind, Session};
 
 /// What the manager does to servers, as far as it can be tried without harm. Each product has its own words.
 fn manager_statements(product: Product) -> Vec<&'static str> {
@@ -85,7 +85,10 @@ async fn each_account_can_do_its_own(product: Product) -> Result<()> {
     manager.rows(&format!("KILL {victim}")).await?;
 
     let root = Session::connect(primary.key(), &Accounts::access(("root", ""))).await.unwrap_err();
-    assert!(matches!(root.number(), Some(1045 | 1698 | 1130)), "root over the network: {root}");
+    // MySQL answers an unknown account with an authentication plugin by chance, which the driver may not know.
+    let refused =
+        matches!(root.number(), Some(1045 | 1698 | 1130)) || matches!(root.kind, ErrorKind::Authentication(_));
+    assert!(refused, "root over the network: {root}");
     Ok(())
 }
 

@@ -89,7 +89,7 @@ async fn kill_9_leaves_no_server_and_clean_removes_the_rest() -> Result<()> {
     let leftover = |pid: &u32| {
         std::fs::read_to_string(running.dir.join("s1/pid")).is_ok_and(|text| text.trim() == pid.to_string())
     };
-    assert!(!running.pids.iter().any(|pid| leftover(pid)));
+    assert!(!running.pids.iter().any(leftover));
     Ok(())
 }
 

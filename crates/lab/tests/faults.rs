@@ -1,15 +1,14 @@
 //! Each fault does what it says, and can be undone.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod story;
-
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use lab::{Accounts, Fleet, Product, Tree, Writer, WriterOptions};
 use mysql::{ErrorKind, Session};
-use story::PATIENCE;
 
+/// How long anything may take that takes a second on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client waits for a server that does not answer.
 const SOON: Duration = Duration::from_millis(300);
 
