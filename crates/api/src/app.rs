@@ -34,7 +34,11 @@ pub fn router(manager: Manager, metrics: Metrics) -> Router {
         paths = mount(paths, &api, route);
     }
     let paths = paths.fallback(other).with_state(api.clone());
-    let served = if prefix.is_empty() { paths } else { Router::new().nest(&prefix, paths.clone()).fallback_service(paths_outside(api.clone())) };
+    let served = if prefix.is_empty() {
+        paths
+    } else {
+        Router::new().nest(&prefix, paths.clone()).fallback_service(paths_outside(api.clone()))
+    };
     served
         .layer(middleware::from_fn_with_state(api.clone(), auth::identify))
         .layer(middleware::from_fn_with_state(api, measure))
@@ -84,7 +88,8 @@ impl Api {
 
 /// Serves the status check where the configuration moved it to, and tells that there is nothing else.
 async fn other(State(api): State<Api>, request: Request) -> Response {
-    let path = request.extensions().get::<axum::extract::OriginalUri>().map_or(request.uri(), |original| &original.0).path();
+    let path =
+        request.extensions().get::<axum::extract::OriginalUri>().map_or(request.uri(), |original| &original.0).path();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if is_read && path == api.config().listen.status_path {
         return routes::health::status_of(&api).await.into_response();

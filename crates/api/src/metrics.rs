@@ -63,7 +63,8 @@ fn gauges(view: &View, healthy: bool) -> Vec<Gauge> {
     let watched = &view.snapshot.watched;
     let valid = watched.values().filter(|watched| watched.is_valid()).count();
     let states = vec![label("state", "valid", valid), label("state", "unreachable", watched.len() - valid)];
-    let per_cluster = view.graph.clusters().iter().map(|cluster| label("cluster", &cluster.alias, cluster.members.len()));
+    let per_cluster =
+        view.graph.clusters().iter().map(|cluster| label("cluster", &cluster.alias, cluster.members.len()));
     let mut by_code: BTreeMap<&str, usize> = Code::ALL.iter().map(|code| (code.compat(), 0)).collect();
     for diagnosis in &view.diagnoses {
         *by_code.entry(diagnosis.code.compat()).or_default() += 1;
@@ -75,13 +76,16 @@ fn gauges(view: &View, healthy: bool) -> Vec<Gauge> {
         ("orchestrator_instances", "Watched servers.", states),
         ("orchestrator_cluster_instances", "Members of each cluster.", per_cluster.collect()),
         ("orchestrator_diagnoses", "Servers with each diagnosis.", by_code.collect()),
-        ("orchestrator_recoveries_running", "Recoveries that are running.", vec![(
-            String::new(),
-            view.snapshot.declared.recovering.len(),
-        )]),
-        ("orchestrator_recoveries_disabled", "1 while automatic recoveries are disabled.", flag(
-            view.snapshot.declared.recoveries_disabled,
-        )),
+        (
+            "orchestrator_recoveries_running",
+            "Recoveries that are running.",
+            vec![(String::new(), view.snapshot.declared.recovering.len())],
+        ),
+        (
+            "orchestrator_recoveries_disabled",
+            "1 while automatic recoveries are disabled.",
+            flag(view.snapshot.declared.recoveries_disabled),
+        ),
     ]
 }
 

@@ -12,7 +12,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// # Errors
 /// [`Error::BadParameter`] for anything else.
 pub(crate) fn parse(text: &str) -> Result<Duration, Error> {
-    let bad = || Error::BadParameter(format!("Cannot parse simple time: {}", text.chars().take(40).collect::<String>()));
+    let bad =
+        || Error::BadParameter(format!("Cannot parse simple time: {}", text.chars().take(40).collect::<String>()));
     let unit = text.chars().next_back().ok_or_else(bad)?;
     let seconds: u64 = match unit {
         's' => 1,

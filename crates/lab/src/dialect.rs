@@ -18,6 +18,7 @@ pub(crate) fn options(product: Product) -> Vec<&'static str> {
         "--innodb-log-buffer-size=2M",
         "--innodb-buffer-pool-load-at-startup=OFF",
         "--innodb-buffer-pool-dump-at-shutdown=OFF",
+        "--key-buffer-size=64K",
         "--max-connections=150",
         "--table-open-cache=200",
         "--table-definition-cache=400",
@@ -46,6 +47,7 @@ pub(crate) fn options(product: Product) -> Vec<&'static str> {
             "--log-replica-updates=ON",
             "--mysqlx=OFF",
             "--temptable-max-ram=2M",
+            "--performance-schema-error-size=50",
             "--host-cache-size=0",
         ]
     });

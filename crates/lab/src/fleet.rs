@@ -138,9 +138,7 @@ impl FleetBuilder {
         });
         stream::iter(starting).buffer_unordered(at_once).try_collect::<()>().await?;
         fleet.connect(&self.tree).await?;
-        if let Some(count) = self.semi_sync {
-            fleet.servers[0].sql(&dialect::require_acknowledgements(self.product, count)).await?;
-        }
+        fleet.wait_for_replicas(&fleet.servers[0]).await?;
         fleet.servers[0].set_writable(true).await?;
         Ok(fleet)
     }
@@ -290,9 +288,8 @@ impl Fleet {
         server.set_writable(false).await?;
         let fits = !self.is_ahead(server, source).await?;
         if fits {
-            if server.replica_state().await?.is_none()
-                && let Some(sql) = dialect::adopt_own_binlog(server.product())
-            {
+            server.stop_replication().await?;
+            if let Some(sql) = dialect::adopt_own_binlog(server.product()) {
                 server.sql(sql).await?;
             }
             self.resume_replica_role(server).await?;
@@ -316,6 +313,16 @@ impl Fleet {
         server.start().await?;
         server.replicate_from(source).await?;
         server.replicating_from(source, REPLICATION_LIMIT).await
+    }
+
+    /// Makes each commit on a server wait for as many replicas as the fleet was built for: what a new primary needs. Does
+    /// nothing in a fleet without semi-sync.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn wait_for_replicas(&self, primary: &Server) -> Result<()> {
+        let Some(count) = self.semi_sync else { return Ok(()) };
+        primary.sql(&dialect::require_acknowledgements(primary.product(), count)).await.map(drop)
     }
 
     /// Ends the waiting for replicas on a server that was a primary.

@@ -7,7 +7,7 @@ use store::{ClusterFacts, Command, NodeReport, ObservedInstance, Retention};
 use topology::{InstanceKey, Watched};
 
 use crate::hub::Hub;
-use crate::watcher;
+use crate::{hands, watcher};
 
 /// Tells every second that this node lives.
 pub(crate) async fn tell_alive(hub: Arc<Hub>) {
@@ -124,6 +124,7 @@ pub(crate) async fn age(hub: Arc<Hub>) {
             names_asked = hub.now();
         }
         forget_unseen(&hub, config.discovery.forget_after);
+        welcome_back(&hub).await;
     }
 }
 
@@ -143,5 +144,26 @@ fn forget_unseen(hub: &Hub, after: Duration) {
     watcher::unwatch(hub, &unseen);
     if let Err(error) = hub.store.forget_instances(unseen) {
         tracing::warn!(%error, "instances were not removed from the store");
+    }
+}
+
+/// Ends the downtime of servers that a recovery lost and that replicate again.
+async fn welcome_back(hub: &Arc<Hub>) {
+    /// Long enough for the recovery and its aftermath to be over.
+    const SETTLED: Duration = Duration::from_secs(60);
+    let view = hub.view();
+    let now = view.snapshot.now;
+    for (key, downtime) in &view.snapshot.declared.downtimes {
+        let is_lost = downtime.reason == hands::LOST_IN_RECOVERY && now.since(downtime.begins) > SETTLED;
+        let replicates = view.snapshot.get(key).is_some_and(|watched| {
+            let channel = watched.instance.as_ref().and_then(|instance| instance.channel());
+            watched.is_valid() && channel.is_some_and(topology::Channel::is_replicating)
+        });
+        if is_lost && replicates {
+            if let Err(error) = hub.declare(Command::EndDowntime { key: key.clone() }).await {
+                tracing::warn!(instance = %key, %error, "the downtime of a server that came back was not ended");
+            }
+            crate::audit::record(hub, "end-downtime", Some(key), "", "lost in a recovery, replicates again").await;
+        }
     }
 }

@@ -102,6 +102,10 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {
         Ok((outcome, message)) => (outcome, message),
         Err(message) => (Outcome::Failed, message),
     };
+    if hub.halt_in_step == Some(number) {
+        tracing::warn!(recovery = %uid, step = number, "drill: halting here");
+        return std::future::pending().await;
+    }
     let stored = match outcome {
         Outcome::Done => StepOutcome::Done,
         Outcome::Skipped => StepOutcome::Skipped,

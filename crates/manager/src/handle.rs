@@ -1,5 +1,6 @@
 //! What the HTTP API and the commands ask for.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,6 +27,11 @@ pub enum Mode {
     Service,
     /// Only what it is asked for: one command of the command line.
     OneCommand,
+    /// As a service, and recoveries stop for ever in this step, done and not journaled: to try what a crash there leaves.
+    Drill {
+        /// The step's number.
+        halt_in_step: u32,
+    },
 }
 
 /// How this node is.
@@ -61,8 +67,12 @@ impl Manager {
         }
         let hostname = gethostname::gethostname().to_string_lossy().into_owned();
         let node = NodeId { hostname, token: crate::random_hex() };
-        let hub = Arc::new(Hub::new(Arc::clone(&config), store, node, Observatory::new(loaded.watched)));
-        if mode == Mode::Service {
+        let mut hub = Hub::new(Arc::clone(&config), store, node, Observatory::new(loaded.watched));
+        if let Mode::Drill { halt_in_step } = mode {
+            hub.halt_in_step = Some(halt_in_step);
+        }
+        let hub = Arc::new(hub);
+        if mode != Mode::OneCommand {
             for key in hub.observatory.keys() {
                 watcher::watch(&hub, &key);
             }
@@ -85,10 +95,14 @@ impl Manager {
         }
         hub.stopping.cancel();
         hub.tasks.close();
+        if deadline <= tokio::time::Instant::now() {
+            hub.abandoned.cancel();
+        }
         if tokio::time::timeout_at(deadline, hub.tasks.wait()).await.is_err() {
             tracing::warn!("stopped with work in progress: the next start goes on with it from the journal");
         }
-        caretaker::keep_changes(hub, Default::default()).await;
+        hub.abandoned.cancel();
+        caretaker::keep_changes(hub, BTreeMap::new()).await;
     }
 
     /// Returns all that is known now, with what follows from it.
@@ -251,10 +265,8 @@ impl Manager {
             return Err(Error::Held(Hold::NothingToRecover));
         }
         // In a task of its own: a recovery goes on when the caller hangs up.
-        let (hub_of_task, snapshot) = (Arc::clone(hub), view.snapshot.clone());
-        let task =
-            hub.tasks.spawn(async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &request).await });
-        task.await.unwrap_or_else(|error| Err(Error::Unexpected(error.to_string())))
+        let (hub_of_task, snapshot) = (Arc::clone(hub), view.snapshot);
+        hub.recover(async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &request).await }).await
     }
 
     /// Changes declared state.
@@ -298,7 +310,7 @@ impl Manager {
     }
 
     /// Returns host names and what they resolved to.
-    pub fn resolved_hosts(&self) -> std::collections::BTreeMap<String, String> {
+    pub fn resolved_hosts(&self) -> BTreeMap<String, String> {
         self.hub.names.hosts()
     }
 

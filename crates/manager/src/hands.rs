@@ -14,7 +14,7 @@ use crate::{Error, audit, watcher};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
 const OWNER: &str = "orchestrator";
-const LOST_IN_RECOVERY: &str = "lost-in-recovery";
+pub(crate) const LOST_IN_RECOVERY: &str = "lost-in-recovery";
 
 /// How long the fence may keep a promotion waiting. A server that answers later is fenced later, on the line that is
 /// held to it, or when it is met again.
@@ -248,6 +248,8 @@ async fn publish(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Performed 
     for (key, value) in pairs {
         hub.declare(Command::PutKeyValue { key, value, at }).await.map_err(sentence)?;
     }
+    // The primary is in nobody's downtime: an old one would hold the next recovery back.
+    hub.declare(Command::EndDowntime { key: primary.clone() }).await.map_err(sentence)?;
     if from != to {
         hub.declare(Command::RenameCluster { from, to, at }).await.map_err(sentence)?;
     }

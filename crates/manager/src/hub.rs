@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 
+use crate::Error;
 use crate::clock::Clock;
 use crate::names::Names;
 use crate::observatory::Observatory;
@@ -41,6 +42,10 @@ pub(crate) struct Hub {
     pub(crate) names: Names,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
+    /// Ends recoveries too, wherever they are: the journal knows how far they came.
+    pub(crate) abandoned: CancellationToken,
+    /// In a drill: the step in which executors stop, after it was done and before that is journaled.
+    pub(crate) halt_in_step: Option<u32>,
     /// Wakes the cycle.
     pub(crate) nudge: Notify,
     /// Bounds polling (`DiscoveryMaxConcurrency`); urgent probes do not wait for it.
@@ -74,6 +79,8 @@ impl Hub {
             observatory,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            abandoned: CancellationToken::new(),
+            halt_in_step: None,
             nudge: Notify::new(),
             polling: Semaphore::new(config.discovery.max_concurrency.max(1)),
             watchers: Mutex::default(),
@@ -140,6 +147,24 @@ impl Hub {
     /// Changes declared or decided state.
     pub(crate) async fn declare(&self, command: Command) -> Result<Applied, store::Error> {
         self.store.apply_async(command).await
+    }
+
+    /// Runs a recovery as a task of its own: it goes on whatever becomes of who began it.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it was abandoned, or panicked.
+    pub(crate) async fn recover<T: Send + 'static>(
+        &self,
+        recovery: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let abandoned = self.abandoned.clone();
+        let task = self.tasks.spawn(async move {
+            tokio::select! {
+                () = abandoned.cancelled() => Err(Error::Unexpected("abandoned".to_owned())),
+                outcome = recovery => outcome,
+            }
+        });
+        task.await.unwrap_or_else(|error| Err(Error::Unexpected(error.to_string())))
     }
 
     /// Runs a task that ends when this process stops.

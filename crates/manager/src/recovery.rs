@@ -177,7 +177,11 @@ fn past_recovery(row: Recovery) -> PastRecovery {
     PastRecovery {
         id: row.id,
         uid: row.uid,
-        kind: Kind::DeadPrimary,
+        kind: if row.kind == format!("{:?}", Kind::NonWritablePrimary) {
+            Kind::NonWritablePrimary
+        } else {
+            Kind::DeadPrimary
+        },
         cluster: row.cluster_name,
         // Only a recovery that promoted somebody may block the next: one that failed before must be followed by another.
         changed_servers: row.successor.is_some(),

@@ -17,7 +17,9 @@ pub(crate) async fn resume_all(hub: &Arc<Hub>) -> Result<(), Error> {
         let hub_of_task = Arc::clone(hub);
         hub.spawn(async move {
             let (uid, cluster) = (recovery.uid.clone(), recovery.cluster_name.clone());
-            if let Err(error) = resume(&hub_of_task, recovery).await {
+            let hub_of_recovery = Arc::clone(&hub_of_task);
+            let resumed = hub_of_task.recover(async move { resume(&hub_of_recovery, recovery).await });
+            if let Err(error) = resumed.await {
                 tracing::error!(recovery = %uid, %error, "a recovery of an earlier process cannot be gone on with");
             }
             lock(&hub_of_task.recovering).remove(&cluster);

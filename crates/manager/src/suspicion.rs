@@ -106,7 +106,11 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
         return true;
     }
     if matches!(diagnosis.code, Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas) {
-        return recovery::consider(hub, &view.snapshot, &diagnosis, &Request::default()).await.is_ok();
+        // The source may answer again in the middle of it: then this suspicion ends, and the recovery does not.
+        let (hub_of_task, snapshot) = (Arc::clone(hub), view.snapshot);
+        let recovery =
+            async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &Request::default()).await };
+        return hub.recover(recovery).await.is_ok();
     }
     false
 }

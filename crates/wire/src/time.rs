@@ -18,7 +18,8 @@ pub fn zero_time() -> String {
 }
 
 fn format(moment: Timestamp, layout: &str) -> String {
-    jiff::Timestamp::from_second(moment.secs()).map_or_else(|_| String::new(), |moment| moment.strftime(layout).to_string())
+    jiff::Timestamp::from_second(moment.secs())
+        .map_or_else(|_| String::new(), |moment| moment.strftime(layout).to_string())
 }
 
 #[cfg(test)]

@@ -59,10 +59,8 @@ pub struct NullInt {
 
 impl From<Option<u64>> for NullInt {
     fn from(number: Option<u64>) -> Self {
-        number.map_or_else(Self::default, |number| Self {
-            value: i64::try_from(number).unwrap_or(i64::MAX),
-            valid: true,
-        })
+        number
+            .map_or_else(Self::default, |number| Self { value: i64::try_from(number).unwrap_or(i64::MAX), valid: true })
     }
 }
 

@@ -89,7 +89,8 @@ impl Scene<'_> {
     /// them.
     fn problems(&self, shown: &wire::Instance) -> Vec<String> {
         let lag = u64::try_from(shown.replication_lag_seconds.value).unwrap_or_default();
-        let lags = shown.replication_lag_seconds.valid && lag.saturating_sub(shown.sql_delay) > self.limits.lag.as_secs();
+        let lags =
+            shown.replication_lag_seconds.valid && lag.saturating_sub(shown.sql_delay) > self.limits.lag.as_secs();
         let is_replica = shown.master_key.port > 0;
         let stopped = is_replica && !(shown.slave_io_running && shown.slave_sql_running);
         let check = if !shown.is_last_check_valid {
@@ -126,8 +127,12 @@ impl Scene<'_> {
         if source.gtid.executed.is_empty() || own.gtid.executed.is_empty() || own.version.is_mariadb() {
             return GtidSet::default();
         }
-        let upstream: Vec<String> =
-            self.upwards(key).skip(1).filter_map(|key| self.snapshot.instance(key)).map(Instance::gtid_origin).collect();
+        let upstream: Vec<String> = self
+            .upwards(key)
+            .skip(1)
+            .filter_map(|key| self.snapshot.instance(key))
+            .map(Instance::gtid_origin)
+            .collect();
         GtidSet::errant(&own.gtid.executed, &source.gtid.executed, upstream.iter().map(String::as_str))
     }
 

@@ -18,7 +18,14 @@ pub(crate) fn recovery(row: &Recovery, config: &Config) -> TopologyRecovery {
     TopologyRecovery {
         id: row.id,
         uid: row.uid.clone(),
-        analysis_entry: past_analysis(&row.key, &row.code, &row.cluster_name, &row.cluster_alias, &row.replicas, config),
+        analysis_entry: past_analysis(
+            &row.key,
+            &row.code,
+            &row.cluster_name,
+            &row.cluster_alias,
+            &row.replicas,
+            config,
+        ),
         successor_key: Some(row.successor.as_ref().map(Key::from).unwrap_or_default()),
         successor_alias: row.successor_alias.clone(),
         successor_binlog_coordinates: None,
@@ -44,8 +51,7 @@ pub(crate) fn recovery(row: &Recovery, config: &Config) -> TopologyRecovery {
 
 /// Returns a detection as the history shows it.
 pub(crate) fn detection(row: &Detection, config: &Config) -> TopologyRecovery {
-    let mut entry =
-        past_analysis(&row.key, &row.code, &row.cluster_name, &row.cluster_alias, &row.replicas, config);
+    let mut entry = past_analysis(&row.key, &row.code, &row.cluster_name, &row.cluster_alias, &row.replicas, config);
     entry.start_active_period = row_time(row.at);
     TopologyRecovery {
         id: row.id,
@@ -61,12 +67,7 @@ pub(crate) fn detection(row: &Detection, config: &Config) -> TopologyRecovery {
 
 /// Returns a sentence of a recovery's story as it is shown.
 pub(crate) fn step(row: &Narration) -> RecoveryStep {
-    RecoveryStep {
-        id: row.id,
-        recovery_uid: row.uid.clone(),
-        audit_at: row_time(row.at),
-        message: row.message.clone(),
-    }
+    RecoveryStep { id: row.id, recovery_uid: row.uid.clone(), audit_at: row_time(row.at), message: row.message.clone() }
 }
 
 /// Returns a blocked recovery as it is shown.

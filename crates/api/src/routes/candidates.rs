@@ -22,7 +22,8 @@ async fn register(api: Api, call: Call) -> Answer {
         text.parse().map_err(|_| Error::BadParameter(format!("Invalid CandidatePromotionRule: {text}")))?;
     if rule == PromotionRule::Must {
         return Err(Error::BadParameter(
-            "Unsupported CandidatePromotionRule: must; register with prefer, or use DetectPromotionRuleQuery".to_owned(),
+            "Unsupported CandidatePromotionRule: must; register with prefer, or use DetectPromotionRuleQuery"
+                .to_owned(),
         ));
     }
     api.manager.declare(Command::RegisterCandidate { key: key.clone(), rule, at: api.manager.now() }).await?;

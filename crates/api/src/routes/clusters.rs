@@ -34,8 +34,7 @@ async fn clusters(api: Api, _call: Call) -> Answer {
 async fn clusters_info(api: Api, _call: Call) -> Answer {
     let view = api.fresh_view();
     let config = api.config();
-    let shown: Vec<ClusterInfo> =
-        view.graph.clusters().iter().map(|cluster| cluster::info(cluster, &config)).collect();
+    let shown: Vec<ClusterInfo> = view.graph.clusters().iter().map(|cluster| cluster::info(cluster, &config)).collect();
     Reply::bare(&shown)
 }
 

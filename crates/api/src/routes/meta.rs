@@ -67,10 +67,13 @@ async fn explain(api: Api, call: Call) -> Answer {
     let cluster = lookup::cluster_of_hint(&api, &view, hint).ok();
     match cluster.and_then(|cluster| api.manager.explain(&cluster.name)) {
         Some(explanation) => Reply::bare(&explanation),
-        None => Reply::with_status(StatusCode::NOT_FOUND, &json!({
-            "code": "unknown_cluster",
-            "message": format!("there is no cluster {hint:?}"),
-            "hint": "GET /api/clusters lists the names; an alias or any member as host:port does too",
-        })),
+        None => Reply::with_status(
+            StatusCode::NOT_FOUND,
+            &json!({
+                "code": "unknown_cluster",
+                "message": format!("there is no cluster {hint:?}"),
+                "hint": "GET /api/clusters lists the names; an alias or any member as host:port does too",
+            }),
+        ),
     }
 }

@@ -104,13 +104,15 @@ async fn listing(api: Api, call: Call) -> Answer {
 
 async fn active(api: Api, call: Call) -> Answer {
     let cluster_name = Some(call.param("cluster")?.to_owned());
-    recoveries(&api, RecoveryFilter { cluster_name, running: true, ..RecoveryFilter::default() }, store::Page::all()).await
+    recoveries(&api, RecoveryFilter { cluster_name, running: true, ..RecoveryFilter::default() }, store::Page::all())
+        .await
 }
 
 async fn recently_active(api: Api, call: Call) -> Answer {
     let cluster_name = Some(call.param("cluster")?.to_owned());
     let ended_since = Some(api.manager.now().minus(RECENT));
-    recoveries(&api, RecoveryFilter { cluster_name, ended_since, ..RecoveryFilter::default() }, store::Page::all()).await
+    recoveries(&api, RecoveryFilter { cluster_name, ended_since, ..RecoveryFilter::default() }, store::Page::all())
+        .await
 }
 
 async fn recently_active_instance(api: Api, call: Call) -> Answer {

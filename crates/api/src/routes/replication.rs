@@ -10,10 +10,8 @@ use crate::lookup;
 use crate::route::{Route, write};
 
 pub(super) fn routes() -> Vec<Route> {
-    let mut routes = vec![
-        write("set-read-only/{host}/{port}", set_read_only),
-        write("set-writeable/{host}/{port}", set_writable),
-    ];
+    let mut routes =
+        vec![write("set-read-only/{host}/{port}", set_read_only), write("set-writeable/{host}/{port}", set_writable)];
     for name in ["replica", "slave"] {
         routes.push(write(&format!("start-{name}/{{host}}/{{port}}"), start));
         routes.push(write(&format!("stop-{name}/{{host}}/{{port}}"), stop));
