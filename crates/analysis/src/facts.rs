@@ -253,7 +253,8 @@ impl Facts {
 
 fn is_confirmed_dead(watched: &Watched) -> bool {
     use topology::Unreachable as How;
-    watched.failure.as_ref().is_some_and(|failure| match failure.kind {
+    // One that answered some questions and then blocked (on a long lock, say) lives.
+    watched.failure.as_ref().filter(|failure| !failure.partial).is_some_and(|failure| match failure.kind {
         How::Refused => watched.failures >= 1,
         kind => kind.looks_dead() && watched.failures >= CONFIRMING_FAILURES_OF_SILENCE,
     })

@@ -123,3 +123,18 @@ async fn measure(State(api): State<Api>, request: Request, next: Next) -> Respon
     api.metrics.count_request(response.status(), began.elapsed());
     response
 }
+
+/// Asks `router` for a path with its query, as a client over the network would. Returns status and body.
+///
+/// # Errors
+/// The path is no path of a URL, or the answer broke off.
+pub async fn get(router: &Router, path_and_query: &str) -> Result<(u16, Vec<u8>), axum::Error> {
+    let request = Request::get(path_and_query).body(axum::body::Body::empty()).map_err(axum::Error::new)?;
+    let response = match tower::ServiceExt::oneshot(router.clone(), request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let status = response.status().as_u16();
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await?;
+    Ok((status, body.to_vec()))
+}

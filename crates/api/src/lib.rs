@@ -17,13 +17,17 @@ mod auth;
 mod call;
 mod compat;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod lookup;
 mod metrics;
 mod route;
 mod routes;
 mod simple_time;
+#[cfg(test)]
+mod tests;
 
-pub use app::router;
+pub use app::{get, router};
 pub use metrics::Metrics;
 pub use route::{Access, RouteInfo};
 pub use routes::all as routes;

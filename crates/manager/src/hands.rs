@@ -10,7 +10,7 @@ use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
 
 use crate::executor::Run;
 use crate::hub::{Hub, lock};
-use crate::{Error, audit, watcher};
+use crate::{Error, audit, narrator, watcher};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
 const OWNER: &str = "orchestrator";
@@ -90,7 +90,7 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Drain { candidate, until, within } => drain(hub, candidate, until, *within).await,
         Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
         Action::Promote { server, writable, semi_sync } => promote(hub, server, *writable, *semi_sync).await,
-        Action::Repoint { replica, source, start } => repoint(hub, replica, source, *start).await,
+        Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
         Action::Detach { replica } => detach(hub, replica).await,
         Action::Publish { primary } => publish(hub, run, primary).await,
         Action::Downtime { server, lasts } => downtime(hub, server, *lasts).await,
@@ -157,7 +157,8 @@ async fn catch_up(hub: &Arc<Hub>, candidate: &InstanceKey, donor: &InstanceKey, 
 
 async fn drain(hub: &Arc<Hub>, candidate: &InstanceKey, until: &GtidSet, within: Duration) -> Performed {
     let Grip { mut server, channel } = grip(hub, candidate).map_err(sentence)?;
-    server.start_applier(&channel).await.map_err(sentence)?;
+    // Whatever state its threads are in, and without losing a relay log.
+    applied(server.apply_received(&channel, within).await)?;
     let Err(why) = applied(server.wait_applied(until, within).await) else { return done("") };
     let missing = until.subtract(&read(hub, candidate).await?.gtid.executed);
     Err(format!("it did not apply {missing}: {why}"))
@@ -211,7 +212,7 @@ async fn promote(hub: &Arc<Hub>, key: &InstanceKey, writable: bool, semi_sync: b
     if now.writes.is_writable() { done("accepts writes") } else { Err("it is still read-only".to_owned()) }
 }
 
-async fn repoint(hub: &Arc<Hub>, replica: &InstanceKey, source: &InstanceKey, start: Threads) -> Performed {
+async fn repoint(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey, source: &InstanceKey, start: Threads) -> Performed {
     let Grip { mut server, channel } = grip(hub, replica).map_err(sentence)?;
     server.stop_replication(&channel).await.map_err(sentence)?;
     // What it received and did not apply, the new source has: the plan saw to that, and it is fetched again from there.
@@ -224,7 +225,34 @@ async fn repoint(hub: &Arc<Hub>, replica: &InstanceKey, source: &InstanceKey, st
         server.start_applier(&channel).await.map_err(sentence)?;
     }
     read(hub, replica).await?;
+    if start.receiver && start.applier {
+        see_whether_it_replicates(hub, run.uid.clone(), replica.clone());
+    }
     done("")
+}
+
+/// Looks at a replica that was just moved until it replicates, and tells when it does not: a step that connected nobody
+/// would look done.
+fn see_whether_it_replicates(hub: &Arc<Hub>, uid: String, replica: InstanceKey) {
+    const LOOKS_MS: [u64; 6] = [50, 100, 300, 1000, 3000, 6000];
+    let hub_of_task = Arc::clone(hub);
+    hub.spawn(async move {
+        let mut last = String::new();
+        for pause in LOOKS_MS {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            match read(&hub_of_task, &replica).await {
+                Ok(instance) if instance.channel().is_some_and(topology::Channel::is_replicating) => return,
+                Ok(instance) => {
+                    let why =
+                        |channel: &topology::Channel| format!("{} {}", channel.receiver_error, channel.applier_error);
+                    last = instance.channel().map(why).unwrap_or_default();
+                }
+                Err(error) => last = error,
+            }
+        }
+        narrator::tell(&hub_of_task, &uid, format!("{replica} was moved and does not replicate: {}", last.trim()))
+            .await;
+    });
 }
 
 async fn detach(hub: &Arc<Hub>, replica: &InstanceKey) -> Performed {

@@ -11,8 +11,9 @@ use crate::hub::{Hub, View, lock};
 use crate::observatory::Via;
 use crate::suspicion;
 
-/// How late a sign of life may be. Generous: a loaded server is not a dead one.
-const SLACK: Duration = Duration::from_millis(1500);
+/// How late a sign of life may be. A loaded server that is later than that is looked at, and answers: nothing follows
+/// from a lost pulse alone.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// The pulse of one source, and the line to fence it by.
 pub(crate) struct Pulse {

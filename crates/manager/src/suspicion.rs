@@ -16,9 +16,24 @@ use topology::InstanceKey;
 use crate::hub::{Hub, lock};
 use crate::{hands, recovery, watcher};
 
-/// Pause between rounds at first; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Pauses between looks: short at first, when a death is fresh, and longer when it drags on.
+#[derive(Default)]
+struct Patience {
+    looks: u32,
+}
+
+impl Patience {
+    async fn pause(&mut self) {
+        const EAGER_LOOKS: u32 = 40;
+        let millis = match self.looks {
+            0..4 => 20 << self.looks,
+            4..EAGER_LOOKS => 250,
+            _ => 1000,
+        };
+        self.looks += 1;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+}
 
 /// How long one round waits for a replica that answered until now.
 const ROUND: Duration = Duration::from_millis(3500);
@@ -44,21 +59,20 @@ pub(crate) fn suspect(hub: &Arc<Hub>, key: &InstanceKey) {
 
 /// Probes `key` until it answers.
 async fn probe_again_and_again(hub: &Arc<Hub>, key: &InstanceKey) {
-    let mut pause = FIRST_PAUSE;
+    let mut patience = Patience::default();
     loop {
         watcher::probe_anew(hub, key).await;
         if hub.observatory.get(key).is_none_or(|watched| watched.is_valid()) {
             tracing::info!(instance = %key, "is not dead: it answers on a new connection");
             return;
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        patience.pause().await;
     }
 }
 
 /// Asks the replicas of `key` in rounds, and acts on what they say, until it has no replicas any more.
 async fn ask_replicas_in_rounds(hub: &Arc<Hub>, key: &InstanceKey) {
-    let mut pause = FIRST_PAUSE;
+    let mut patience = Patience::default();
     loop {
         // A failure must be on record first: what replicas say counts from then on.
         if hub.observatory.get(key).is_some_and(|watched| watched.failing_since.is_some()) {
@@ -67,11 +81,10 @@ async fn ask_replicas_in_rounds(hub: &Arc<Hub>, key: &InstanceKey) {
                 return;
             }
             if act(hub, key).await {
-                pause = FIRST_PAUSE;
+                patience = Patience::default();
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        patience.pause().await;
     }
 }
 

@@ -235,7 +235,7 @@ mod tests {
             (&[1045, 1044, 1698, 3118][..], Unreachable::AccessDenied),
             (&[1040, 1203, 1226], Unreachable::TooManyConnections),
             (&[1129, 1130], Unreachable::HostBlocked),
-            (&[1053, 3032], Unreachable::ShuttingDown),
+            (&[1053], Unreachable::ShuttingDown),
             (&[3159], Unreachable::Tls),
             (&[1064, 1158, 1193, 65535], Unreachable::Other),
         ] {

@@ -118,7 +118,8 @@ pub enum Fenced {
     Unreachable(Unreachable, Error),
 }
 
-/// A fence that waits for its server. Dropping it takes the statement back only if the server has not read it yet.
+/// A fence that waits for its server. Dropping it does not take the statement back: what is in the socket of a stopped
+/// server is read when it resumes.
 #[derive(Debug)]
 pub struct PendingFence {
     task: JoinHandle<Result<(), Error>>,

@@ -4,7 +4,7 @@
 ///
 /// Quotes are doubled, which every `sql_mode` understands. Backslashes are doubled too, which is right unless the
 /// session has `NO_BACKSLASH_ESCAPES`; statements that carry a text with a backslash must run in a session that has
-/// not (see `Server::run`). A NUL, which no name or password may hold, is left out.
+/// not (as `Server::change_source` makes sure). A NUL, which no name or password may hold, is left out.
 pub fn literal(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('\'');

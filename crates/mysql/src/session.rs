@@ -1,6 +1,7 @@
 //! One connection kept open.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -257,7 +258,7 @@ async fn greets_with_nonsense(key: &InstanceKey, ips: &[IpAddr]) -> bool {
     let head = async {
         let mut head = [0; LENGTH_AND_SEQUENCE + 1];
         TcpStream::connect(&*addresses).await?.read_exact(&mut head).await?;
-        std::io::Result::Ok(head)
+        io::Result::Ok(head)
     };
     match timeout(Duration::from_millis(100), head).await {
         // Protocol 10, or an error packet.
@@ -289,7 +290,15 @@ async fn dial(key: &InstanceKey, ips: &[IpAddr], access: &Access) -> Result<Conn
 async fn open(key: &InstanceKey, ips: &[IpAddr], access: &Access, tls: Option<&TlsOptions>) -> Result<Conn, ErrorKind> {
     let opts = driver::options(key, ips.to_vec(), access, tls);
     match AssertUnwindSafe(Conn::new(opts)).catch_unwind().await {
-        Ok(outcome) => outcome.map_err(driver::kind_of),
+        Ok(outcome) => outcome.map_err(|error| match driver::kind_of(error) {
+            // The kernel says neither of a connection: it is one of our own files.
+            ErrorKind::Io(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
+            {
+                ErrorKind::Tls(format!("the CA, certificate or key file cannot be read: {error}"))
+            }
+            kind => kind,
+        }),
         Err(_) => Err(ErrorKind::Protocol("unreadable greeting".to_owned())),
     }
 }

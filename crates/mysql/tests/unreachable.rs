@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use mysql::{Access, ErrorKind, ProbeSettings, Prober, Session};
+use mysql::{
+    Access, ErrorKind, FenceLine, Fenced, ProbeSettings, Prober, PulseEvent, Rhythm, Server, Session, SourceChange,
+    fence, pulse,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use topology::{InstanceKey, Timestamp, Unreachable};
@@ -170,4 +173,44 @@ async fn a_probe_of_a_server_that_hangs_ends_with_its_deadline() {
     let failure = probe.observation.outcome.expect_err("hung");
     assert_eq!((failure.kind, failure.partial, probe.fresh), (Unreachable::Hung, false, true));
     assert_eq!((probe.observation.key, probe.observation.began), (key, Timestamp(7)));
+}
+
+#[tokio::test]
+async fn a_pulse_that_stops_is_told_once() {
+    let key = server(|stream| let_in(stream, 6)).await;
+    let rhythm = Rhythm {
+        every: Duration::from_millis(10),
+        slack: Duration::from_millis(100),
+        retry: Duration::from_millis(10),
+    };
+    let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+    let tell = move |event| sender.send(event).expect("somebody listens");
+    let line = FenceLine::default();
+    let watch = tokio::spawn(pulse(key, access(), rhythm, line.clone(), || Timestamp(3), tell));
+    assert_eq!(events.recv().await, Some(PulseEvent::Up { at: Timestamp(3) }));
+    let Some(PulseEvent::Lost { how, at, message }) = events.recv().await else { panic!("not lost") };
+    assert_eq!((how, at), (Unreachable::Hung, Timestamp(3)));
+    assert!(message.contains("feel the pulse"), "{message}");
+    watch.abort();
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_cannot_be_fenced() {
+    let key = server(|stream| async { drop(stream) }).await;
+    let Fenced::Unreachable(how, error) = fence(None, &key, &access()).await else { panic!("fenced nobody") };
+    assert_eq!(how, Unreachable::Refused, "{error}");
+}
+
+/// The shell runs these as tasks.
+#[test]
+fn all_work_can_move_between_threads() {
+    fn is_send<T: Send>(_: T) {}
+    let key = InstanceKey::new("db1", 3306);
+    let mut prober = Prober::new(key.clone(), access(), ProbeSettings::default());
+    is_send(prober.probe(|| Timestamp(0)));
+    is_send(pulse(key.clone(), access(), Rhythm::default(), FenceLine::default(), || Timestamp(0), |_| {}));
+    is_send(fence(None, &key, &access()));
+    let mut server = Server::new(key.clone(), access(), &topology::Version::parse("8.4.0", ""));
+    is_send(server.change_source(&SourceChange::to(key)));
+    is_send(server.apply_received("", Duration::from_secs(1)));
 }

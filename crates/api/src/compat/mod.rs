@@ -6,6 +6,8 @@ pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod instance;
 pub(crate) mod recovery;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

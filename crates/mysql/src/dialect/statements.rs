@@ -63,11 +63,16 @@ impl Dialect {
         format!("select user, host from {schema}.processlist where command in ('Binlog Dump', 'Binlog Dump GTID')")
     }
 
-    /// Statement for the heartbeat period of each channel; none where the status has it (MariaDB) or nobody has.
-    pub fn heartbeats(&self) -> Option<&'static str> {
-        self.version.is_mysql_at_least(5, 7, 0).then_some(
+    /// Statements for the heartbeat period of each channel, the best first: an account may be allowed to read one table
+    /// and not the other.
+    pub fn heartbeats(&self) -> &'static [&'static str] {
+        if self.is_mariadb() {
+            return &["show all slaves status"];
+        }
+        &[
             "select channel_name, heartbeat_interval from performance_schema.replication_connection_configuration",
-        )
+            "select channel_name, heartbeat as heartbeat_interval from mysql.slave_master_info",
+        ]
     }
 
     /// Starts threads of a channel.

@@ -186,7 +186,8 @@ fn fast_plan(slow: &Slow, list: bool) -> Vec<(About, String)> {
     if variables.has("rpl_semi_sync_master_enabled") || variables.has("rpl_semi_sync_source_enabled") {
         plan.push((About::Status, show("status", STATUS)));
     }
-    if variables.has("group_replication_group_name") {
+    // Roles came with 8.0: on 5.7 the primary cannot be told this way.
+    if variables.has("group_replication_group_name") && dialect.version().is_mysql_at_least(8, 0, 2) {
         plan.push((About::Group, GROUP_MEMBERS.to_owned()));
     }
     if list {

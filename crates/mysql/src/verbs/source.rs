@@ -176,23 +176,23 @@ impl Server {
         outcome.map_err(|error| error.hiding(literal(secret).trim_matches('\'')).hiding(secret))
     }
 
-    /// Returns the heartbeat period of a channel in seconds, as the server writes it.
+    /// Returns the heartbeat period of a channel in seconds, as the server writes it; nothing where it cannot be read,
+    /// which leaves the server to its default.
     async fn heartbeat(&mut self, channel: &str) -> Result<Option<String>, Error> {
-        let sql = match self.dialect().heartbeats() {
-            Some(sql) => sql,
-            None if self.dialect().is_mariadb() => self.dialect().replica_status(),
-            None => return Ok(None),
-        };
-        let rows = match self.rows("read the heartbeat period", sql).await {
-            Ok(rows) => rows,
-            // Without the performance schema it cannot be read: the server's default then.
-            Err(error) if !error.is_fatal() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let names = ["channel_name", "connection_name"];
-        let row = rows.iter().find(|row| row.text(&names).unwrap_or_default() == channel);
-        let period = row.and_then(|row| row.text(&["heartbeat_interval", "slave_heartbeat_period"]));
-        Ok(period.filter(|text| text.parse::<f64>().is_ok()).map(str::to_owned))
+        for sql in self.dialect().heartbeats() {
+            let rows = match self.rows("read the heartbeat period", sql).await {
+                Ok(rows) => rows,
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(_) => continue,
+            };
+            let names = ["channel_name", "connection_name"];
+            let row = rows.iter().find(|row| row.text(&names).unwrap_or_default() == channel);
+            let period = row.and_then(|row| row.text(&["heartbeat_interval", "slave_heartbeat_period"]));
+            if let Some(period) = period.filter(|text| text.parse::<f64>().is_ok()) {
+                return Ok(Some(period.to_owned()));
+            }
+        }
+        Ok(None)
     }
 
     /// True when the server replicates or tries to, on any channel.

@@ -196,9 +196,11 @@ impl Server {
             let sql = self.dialect().wait_applied(&set.to_string(), slice);
             let patience = slice + self.limit();
             match self.results(doing, &sql, patience).await {
-                // The wait ends with an error when the applier stops meanwhile; the next look says so.
+                Ok(_) => {}
                 Err(error) if error.is_fatal() => return Err(error),
-                _ => {}
+                // The wait ends with an error when the applier stops meanwhile; the next look says so. A server that
+                // cannot wait at all must not be asked in a race.
+                Err(_) => tokio::time::sleep(SLICE / 10).await,
             }
         }
     }
