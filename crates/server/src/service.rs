@@ -1,5 +1,6 @@
 //! The service: build, run, drain.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,8 +77,10 @@ impl Listener {
             },
             None => TcpListener::bind(address).await,
         };
-        let hint = "is another orchestrator running? Set ListenAddress to another port";
-        Ok(Self::Tcp(bound.with_context(|| format!("cannot listen on {address} (ListenAddress): {hint}"))?))
+        Ok(Self::Tcp(bound.map_err(|error| {
+            let hint = remedy(&error);
+            anyhow::Error::new(error).context(format!("cannot listen on {address} (ListenAddress): {hint}"))
+        })?))
     }
 
     fn describe(&self) -> String {
@@ -96,6 +99,16 @@ impl Listener {
             Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await?,
         }
         Ok(())
+    }
+}
+
+/// Returns what to do when an address cannot be listened on.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => "is another orchestrator running? Stop it, or set another port",
+        ErrorKind::AddrNotAvailable => "this machine has no such address: set one that it has, or \":3000\" for all",
+        ErrorKind::PermissionDenied => "this user may not: set a port above 1023, or give the right to",
+        _ => "set it to host:port, or to \":3000\" for all addresses of this machine",
     }
 }
 
