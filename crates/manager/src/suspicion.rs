@@ -14,7 +14,7 @@ use planner::Request;
 use topology::InstanceKey;
 
 use crate::hub::{Hub, lock};
-use crate::{hands, recovery, watcher};
+use crate::{Error, hands, recovery, watcher};
 
 /// Pauses between looks: short at first, when a death is fresh, and longer when it drags on.
 #[derive(Default)]
@@ -123,7 +123,24 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
         let (hub_of_task, snapshot) = (Arc::clone(hub), view.snapshot);
         let recovery =
             async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &Request::default()).await };
-        return hub.recover(recovery).await.is_ok();
+        return match hub.recover(recovery).await {
+            Ok(_) => true,
+            Err(error) => {
+                tell_why_not(hub, key, &error);
+                false
+            }
+        };
     }
     false
+}
+
+/// Says once why a recovery did not begin. A hold has been told where it was decided.
+fn tell_why_not(hub: &Hub, key: &InstanceKey, error: &Error) {
+    if matches!(error, Error::Held(_)) {
+        return;
+    }
+    let sentence = error.to_string();
+    if lock(&hub.holds).insert(key.clone(), sentence.clone()).as_ref() != Some(&sentence) {
+        tracing::error!(instance = %key, %error, "A RECOVERY IS NEEDED AND DOES NOT BEGIN: it is tried again and again");
+    }
 }
