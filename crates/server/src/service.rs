@@ -11,11 +11,14 @@ use manager::{Manager, Mode};
 use store::Store;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{self, Files};
 
 /// How long a stop may take: running steps are finished or left to the journal.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a stop waits for clients: one that is slow, or connected and silent, must not keep the service from ending.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the service until it is told to stop.
 ///
@@ -92,11 +95,28 @@ impl Listener {
         }
     }
 
+    /// Serves until told to stop; requests that are running then are given [`DRAIN`].
     async fn serve(self, manager: Manager) -> anyhow::Result<()> {
         let router = api::router(manager, api::Metrics::install());
-        match self {
-            Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await?,
-            Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await?,
+        let stopping = CancellationToken::new();
+        let told = stopping.clone();
+        let stop = async move {
+            told_to_stop().await;
+            told.cancel();
+        };
+        let drained = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        let serving = async {
+            match self {
+                Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
+                Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
+            }
+        };
+        tokio::select! {
+            served = serving => served?,
+            () = drained => tracing::info!("connections that are still open are cut"),
         }
         Ok(())
     }
