@@ -114,7 +114,6 @@ async fn answers_are_the_recorded_ones() {
         ("/api/instance/127.0.1.1/notaport", "instance-bad-port"),
         ("/api/cluster/alias/nosuchcluster", "cluster-unknown-alias"),
         ("/api/begin-downtime/127.0.1.3/21103/gopher/x/tenminutes", "begin-downtime-bad-duration"),
-        ("/api/recover/127.0.1.1/21101", "recover-nothing-wrong"),
     ] {
         let answered = served.get(path).await;
         let theirs = recorded(&format!("{name}.json"));
@@ -131,6 +130,19 @@ async fn answers_are_the_recorded_ones() {
         list
     };
     assert_eq!(served.get("/api/clusters-info").await.json(), domainless(recorded("clusters-info.json")));
+}
+
+#[tokio::test]
+async fn a_recovery_that_is_not_attempted_says_why() {
+    let served = Served::new().await;
+    // Nobody listens on the recorded addresses, so the whole site looks dead from here.
+    let held = served.get("/api/recover/127.0.1.1/21101").await;
+    assert_eq!(held.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(held.json()["Details"], json!({"Hostname": "127.0.1.1", "Port": 21101}));
+    assert!(held.message().starts_with("Recovery not attempted: no replica answers"), "{}", held.text);
+    let unknown = served.get("/api/recover-lite/127.0.9.9/3306/127.0.1.2/21102").await;
+    assert_eq!(unknown.json()["Code"], "ERROR");
+    assert_eq!(served.get("/api/audit-recovery").await.json(), json!([]));
 }
 
 #[tokio::test]
