@@ -413,3 +413,35 @@ async fn answers_are_compressed_for_those_who_ask() {
     let answered = served.get_with("/api/all-instances", &[("accept-encoding", "gzip")]).await;
     assert_eq!(answered.headers["content-encoding"], "gzip");
 }
+
+#[tokio::test]
+async fn the_client_finds_the_service_among_several_and_asks_it() {
+    let served =
+        Served::with(r#"{"AuthenticationMethod": "basic", "HTTPAuthUser": "ann", "HTTPAuthPassword": "pw"}"#).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let here = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, served.router).await });
+    // Bound and dropped: nobody listens there.
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let urls = [format!("http://{gone}"), format!("{here}/api/")];
+    let known = |password: &str| cli::Credentials {
+        basic: Some(("ann".to_owned(), password.to_owned())),
+        ..cli::Credentials::default()
+    };
+    let service = cli::Http::leader_of(&urls, &known("pw")).await.expect("the second one");
+    assert_eq!(service.url(), format!("{here}/api"));
+    assert!(service.answers().await);
+    let options = cli::Options { alias: "alpha".to_owned(), ..cli::Options::default() };
+    let drawn = cli::run(cli::Program::Client, "topology", &options, &service).await.expect("a drawing");
+    assert_eq!(drawn.stdout.trim_end(), recorded("topology-hint.json")["Details"].as_str().expect("a drawing"));
+    let explained = cli::explain("alpha", &service).await.expect("an explanation");
+    assert!(explained.contains("nothing would be done: the cluster matches no entry of"), "{explained}");
+    let unknown = cli::explain("nosuch", &service).await.expect_err("no such cluster");
+    assert!(unknown.to_string().contains("there is no cluster"), "{unknown}");
+
+    let refused = cli::Http::leader_of(&urls, &known("wrong")).await.expect_err("a wrong password");
+    assert!(matches!(refused, cli::TransportError::Unauthorised { .. }), "{refused}");
+    assert!(!refused.to_string().contains("wrong"), "{refused}");
+    let nobody = cli::Http::leader_of(&[urls[0].clone(), urls[0].clone()], &known("pw")).await;
+    assert!(matches!(nobody, Err(cli::TransportError::NoLeader { .. })));
+}
