@@ -26,6 +26,7 @@ mod routes;
 mod simple_time;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use app::{get, router};
 pub use metrics::Metrics;

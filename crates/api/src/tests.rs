@@ -374,6 +374,7 @@ async fn an_explanation_names_every_candidate() {
     assert_eq!(explained["primary"], json!({"host": "127.0.1.1", "port": 21101}));
     let candidates = &explained["if_primary_died"]["choice"]["candidates"];
     assert_eq!(candidates.as_array().map(Vec::len), Some(3), "{explained}");
+    insta::assert_snapshot!("explanation", explained["text"].as_str().expect("a text"));
     let unknown = served.get("/api/v2/explain/nosuch").await;
     assert_eq!((unknown.status, unknown.json()["code"].clone()), (StatusCode::NOT_FOUND, json!("unknown_cluster")));
 }

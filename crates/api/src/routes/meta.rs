@@ -7,13 +7,15 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use planner::Explanation;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
-use crate::lookup;
 use crate::route::{Access, Route, RouteInfo, read, write};
+use crate::{lookup, words};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -60,13 +62,21 @@ async fn reload(api: Api, call: Call) -> Answer {
     Reply::ok("Config reloaded", call.query("config"))
 }
 
+/// An explanation, and the same in words.
+#[derive(Serialize)]
+struct Explained<'a> {
+    #[serde(flatten)]
+    explanation: &'a Explanation,
+    text: String,
+}
+
 /// Tells what would happen to a cluster now, and why.
 async fn explain(api: Api, call: Call) -> Answer {
     let view = api.view();
     let hint = call.param("cluster")?;
     let cluster = lookup::cluster_of_hint(&api, &view, hint).ok();
     match cluster.and_then(|cluster| api.manager.explain(&cluster.name)) {
-        Some(explanation) => Reply::bare(&explanation),
+        Some(explanation) => Reply::bare(&Explained { text: words::of(&explanation), explanation: &explanation }),
         None => Reply::with_status(
             StatusCode::NOT_FOUND,
             &json!({

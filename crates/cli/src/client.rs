@@ -1,0 +1,77 @@
+//! The program `orchestrator-client`.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::client_args::ClientArgs;
+use crate::failure::{Failure, TransportError};
+use crate::options::Program;
+use crate::session::{Outcome, run};
+use crate::transport::Http;
+
+/// Runs `orchestrator-client` with the words after its name. Prints the result on stdout, and what went wrong on stderr.
+pub fn client(words: impl IntoIterator<Item = String>) -> ExitCode {
+    let environment = |name: &str| std::env::var(name).ok();
+    let args = match ClientArgs::parse(words, &environment) {
+        Ok(args) => args,
+        Err(message) => return fail(&message),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.to_string()),
+    };
+    match runtime.block_on(outcome_of(&args)) {
+        Ok(outcome) => print(&outcome.stdout),
+        Err(Failure::Refused { message, details }) => {
+            eprintln!("{}", message.replace('\'', ""));
+            if details != Value::Null {
+                print(&format!("{details}\n"));
+            }
+            ExitCode::FAILURE
+        }
+        Err(failure) => fail(&failure.to_string()),
+    }
+}
+
+async fn outcome_of(args: &ClientArgs) -> Result<Outcome, Failure> {
+    match args.command.as_str() {
+        "" => {
+            return Err(Failure::BadOption(
+                "-c must be provided: orchestrator-client -c help lists commands".to_owned(),
+            ));
+        }
+        "help" => return Ok(Outcome { stdout: crate::help::client_help() }),
+        command if crate::commands::find(command, Program::Client).is_none() => {
+            return Err(Failure::Unsupported(command.to_owned()));
+        }
+        _ => {}
+    }
+    let api = Http::leader_of(&args.urls, &args.credentials).await?;
+    if args.command == "which-api" {
+        return Ok(Outcome { stdout: format!("{}\n", api.url()) });
+    }
+    run(Program::Client, &args.command, &args.options, &api).await.map_err(with_advice)
+}
+
+/// A service that is not there is the most common failure; say what helps.
+fn with_advice(failure: Failure) -> Failure {
+    match failure {
+        Failure::Transport(error @ TransportError::Unreachable { .. }) => Failure::BadOption(format!(
+            "{error}; is orchestrator running there? -U or ORCHESTRATOR_API names the address"
+        )),
+        other => other,
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    use std::io::Write as _;
+    // A reader that has seen enough (`| head`) is no failure of ours.
+    drop(std::io::stdout().write_all(text.as_bytes()));
+    ExitCode::SUCCESS
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("orchestrator-client[{}]: {message}", std::process::id());
+    ExitCode::FAILURE
+}

@@ -1,0 +1,193 @@
+//! How `orchestrator-client` is called.
+
+use crate::options::Options;
+use crate::server_args::user_of_the_system;
+use crate::transport::Credentials;
+
+/// An option.
+pub(crate) struct ClientOption {
+    pub(crate) short: char,
+    pub(crate) long: Option<&'static str>,
+    pub(crate) about: &'static str,
+}
+
+const fn option(short: char, long: Option<&'static str>, about: &'static str) -> ClientOption {
+    ClientOption { short, long, about }
+}
+
+/// Every option.
+pub(crate) const OPTIONS: &[ClientOption] = &[
+    option('h', Some("help"), "Show this"),
+    option('c', Some("command"), "Command to run"),
+    option('i', Some("instance"), "Instance, host[:port]"),
+    option('d', Some("destination"), "Destination instance, host[:port]"),
+    option('s', None, "The same as -d"),
+    option('a', Some("alias"), "Name or alias of a cluster"),
+    option('o', Some("owner"), "Who does it; the user of the system if not given"),
+    option('r', Some("reason"), "Why"),
+    option('u', Some("duration"), "For how long: a number and s, m, h, d or w (default 10m)"),
+    option('R', Some("promotion-rule"), "prefer, neutral, prefer_not or must_not"),
+    option('t', Some("tag"), "No effect yet"),
+    option('l', Some("pool"), "No effect yet"),
+    option('H', Some("hostname"), "No effect yet"),
+    option('D', Some("default-port"), "Port of an instance that is named without one (default 3306)"),
+    option('U', Some("api"), "Address of the API, or several separated by spaces"),
+    option('P', Some("path"), "Path below /api, for -c api"),
+    option('q', Some("query"), "No effect yet"),
+    option('b', Some("auth"), "user:password"),
+    option('e', Some("headers-auth"), "Header that tells the user, Name: value"),
+    option('n', Some("binlog"), "No effect yet"),
+    option('S', Some("seconds"), "No effect yet"),
+];
+
+/// Every environment variable.
+pub(crate) const ENVIRONMENT: &[(&str, &str)] = &[
+    ("ORCHESTRATOR_API", "Address of the API (default http://localhost:3000), or several"),
+    ("ORCHESTRATOR_INSTANCE", "Instance, if -i is not given"),
+    ("ORCHESTRATOR_AUTH_USER", "User of basic authentication"),
+    ("ORCHESTRATOR_AUTH_PASSWORD", "Its password"),
+    ("ORCHESTRATOR_AUTH_USER_HEADER", "Header that tells the user, Name: value"),
+];
+
+/// How `orchestrator-client` was called.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientArgs {
+    pub(crate) command: String,
+    pub(crate) options: Options,
+    pub(crate) urls: Vec<String>,
+    pub(crate) credentials: Credentials,
+}
+
+impl ClientArgs {
+    /// Reads the words after the program's name, and the environment.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence.
+    pub(crate) fn parse(
+        words: impl IntoIterator<Item = String>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let given = read(words)?;
+        let get = |short: char| given.iter().rev().find(|(name, _)| *name == short).map(|(_, value)| value.clone());
+        let text = |short: char| get(short).unwrap_or_default();
+        let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let default_port = match get('D') {
+            None => 3306,
+            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| format!("{port:?} is no port"))?,
+        };
+        let api = get('U').filter(|api| !api.is_empty()).or_else(|| variable("ORCHESTRATOR_API"));
+        let api = api.unwrap_or_else(|| "http://localhost:3000".to_owned());
+        let asks_help = get('h').is_some();
+        Ok(Self {
+            command: if asks_help { "help".to_owned() } else { text('c') },
+            options: Options {
+                instance: get('i').or_else(|| variable("ORCHESTRATOR_INSTANCE")).unwrap_or_default(),
+                destination: get('d').or_else(|| get('s')).unwrap_or_default(),
+                alias: text('a'),
+                owner: get('o').filter(|owner| !owner.is_empty()).unwrap_or_else(user_of_the_system),
+                reason: text('r'),
+                duration: text('u'),
+                pattern: String::new(),
+                promotion_rule: text('R'),
+                default_port,
+                path: text('P'),
+            },
+            urls: api.split_whitespace().map(str::to_owned).collect(),
+            credentials: Credentials {
+                basic: basic(get('b'), variable("ORCHESTRATOR_AUTH_USER"), variable("ORCHESTRATOR_AUTH_PASSWORD")),
+                header: get('e')
+                    .filter(|header| !header.is_empty())
+                    .or_else(|| variable("ORCHESTRATOR_AUTH_USER_HEADER")),
+            },
+        })
+    }
+}
+
+fn basic(auth: Option<String>, user: Option<String>, password: Option<String>) -> Option<(String, String)> {
+    match auth.filter(|auth| !auth.is_empty()) {
+        Some(auth) => Some(match auth.split_once(':') {
+            Some((user, password)) => (user.to_owned(), password.to_owned()),
+            None => (auth, String::new()),
+        }),
+        None => user.map(|user| (user, password.unwrap_or_default())),
+    }
+}
+
+/// Returns the options by their letter, in the order in which they were given.
+fn read(words: impl IntoIterator<Item = String>) -> Result<Vec<(char, String)>, String> {
+    let mut given = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let Some(bare) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')).filter(|bare| !bare.is_empty())
+        else {
+            return Err(format!("{word:?} is no option"));
+        };
+        let (name, attached) = match bare.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (bare, None),
+        };
+        let is_named = |option: &&ClientOption| option.long == Some(name) || name.chars().eq([option.short]);
+        let option = OPTIONS.iter().find(is_named).ok_or_else(|| format!("there is no option {word:?}"))?;
+        let value = match attached {
+            Some(value) => value,
+            None if option.short == 'h' => String::new(),
+            None => words.next().ok_or_else(|| format!("{word} needs a value"))?,
+        };
+        given.push((option.short, value));
+    }
+    Ok(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str], environment: &[(&str, &str)]) -> Result<ClientArgs, String> {
+        let variable =
+            |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        ClientArgs::parse(words.iter().map(|word| (*word).to_owned()), &variable)
+    }
+
+    #[test]
+    fn long_names_take_one_dash_or_two_and_two_ways_of_values() {
+        for words in
+            [["-a", "shop"].as_slice(), &["--alias", "shop"], &["-alias", "shop"], &["--alias=shop"], &["-a=shop"]]
+        {
+            assert_eq!(parse(words, &[]).expect("a call").options.alias, "shop", "{words:?}");
+        }
+        let args = parse(&["-c", "register-candidate", "--promotion-rule=prefer"], &[]).expect("a call");
+        assert_eq!((args.command.as_str(), args.options.promotion_rule.as_str()), ("register-candidate", "prefer"));
+    }
+
+    #[test]
+    fn options_win_over_the_environment() {
+        let environment = [
+            ("ORCHESTRATOR_API", "http://a:3000/api http://b:3000"),
+            ("ORCHESTRATOR_INSTANCE", "db9"),
+            ("ORCHESTRATOR_AUTH_USER", "ann"),
+            ("ORCHESTRATOR_AUTH_PASSWORD", "pw"),
+        ];
+        let args = parse(&["-c", "topology"], &environment).expect("a call");
+        assert_eq!(args.urls, ["http://a:3000/api", "http://b:3000"]);
+        assert_eq!(args.options.instance, "db9");
+        assert_eq!(args.credentials.basic, Some(("ann".to_owned(), "pw".to_owned())));
+        assert!(!format!("{args:?}").contains("pw"), "a password is shown");
+        let args = parse(&["-U", "https://c", "-i", "db1", "-b", "bob:a:b", "-e", "X-User: bob"], &environment)
+            .expect("a call");
+        assert_eq!(args.urls, ["https://c"]);
+        assert_eq!(args.options.instance, "db1");
+        assert_eq!(args.credentials.basic, Some(("bob".to_owned(), "a:b".to_owned())));
+        assert_eq!(args.credentials.header.as_deref(), Some("X-User: bob"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for words in
+            [["topology"].as_slice(), &["-c"], &["--nosuch", "x"], &["-D", "0"], &["-D", "x"], &["-"], &["-ci", "x"]]
+        {
+            assert!(parse(words, &[]).is_err(), "{words:?}");
+        }
+        assert_eq!(parse(&["-h"], &[]).expect("a call").command, "help");
+        assert_eq!(parse(&["--help"], &[]).expect("a call").command, "help");
+    }
+}

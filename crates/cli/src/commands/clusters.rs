@@ -1,0 +1,130 @@
+//! Clusters and their topologies.
+
+use serde_json::Value;
+
+use super::{Command, fixed, of_cluster};
+use crate::failure::Failure;
+use crate::options::Program;
+use crate::show::{Answer, Lines, key, key_of_instance, keys_of_instances, text, text_of_details};
+
+const SECTION: &str = "Clusters";
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new(SECTION, "clusters", "", fixed!("clusters-info"), names, "List the names of all clusters"),
+    Command::new(
+        SECTION,
+        "clusters-alias",
+        "",
+        fixed!("clusters-info"),
+        aliases,
+        "List all clusters with their aliases",
+    ),
+    Command::new(
+        SECTION,
+        "all-clusters-masters",
+        "",
+        fixed!("masters"),
+        keys_of_instances,
+        "List the writable primary of each cluster",
+    ),
+    Command::new(
+        SECTION,
+        "topology",
+        "-i|-alias",
+        of_cluster!("topology"),
+        text_of_details,
+        "Show a cluster as a tree",
+    ),
+    Command::new(
+        SECTION,
+        "topology-tabulated",
+        "-i|-alias",
+        of_cluster!("topology-tabulated"),
+        text_of_details,
+        "Show a cluster as a tree, with columns for programs",
+    ),
+    Command::new(
+        SECTION,
+        "which-cluster",
+        "-i|-alias",
+        of_cluster!("cluster-info"),
+        |answer| field(answer, "ClusterName"),
+        "Show the name of a cluster",
+    ),
+    Command::new(
+        SECTION,
+        "which-cluster-alias",
+        "-i|-alias",
+        of_cluster!("cluster-info"),
+        |answer| field(answer, "ClusterAlias"),
+        "Show the alias of a cluster",
+    ),
+    Command::new(
+        SECTION,
+        "which-cluster-domain",
+        "-i|-alias",
+        of_cluster!("cluster-info"),
+        |answer| field(answer, "ClusterDomain"),
+        "Show the domain name of a cluster",
+    ),
+    Command::new(
+        SECTION,
+        "which-cluster-master",
+        "-i|-alias",
+        of_cluster!("master"),
+        key_of_instance,
+        "Show the primary of a cluster",
+    ),
+    Command::new(
+        SECTION,
+        "which-cluster-instances",
+        "-i|-alias",
+        of_cluster!("cluster"),
+        keys_of_instances,
+        "List the members of a cluster",
+    ),
+    Command::new(
+        SECTION,
+        "dominant-dc",
+        "",
+        fixed!("masters"),
+        dominant_data_center,
+        "Show the data centre that most primaries are in",
+    ),
+];
+
+fn names(answer: &Answer<'_>) -> Lines {
+    Ok(answer.items().iter().map(|cluster| text(&cluster["ClusterName"]).to_owned()).collect())
+}
+
+fn aliases(answer: &Answer<'_>) -> Lines {
+    let separator = match answer.program {
+        Program::Client => ",",
+        Program::Orchestrator => "\t",
+    };
+    let line =
+        |cluster: &Value| format!("{}{separator}{}", text(&cluster["ClusterName"]), text(&cluster["ClusterAlias"]));
+    Ok(answer.items().iter().map(line).collect())
+}
+
+fn field(answer: &Answer<'_>, name: &'static str) -> Lines {
+    let value = answer.value[name].as_str().ok_or(Failure::OddAnswer(name))?;
+    Ok(vec![value.to_owned()])
+}
+
+fn dominant_data_center(answer: &Answer<'_>) -> Lines {
+    let centers: Vec<&str> = answer.items().iter().map(|instance| text(&instance["DataCenter"])).collect();
+    let count = |center: &str| centers.iter().filter(|other| **other == center).count();
+    let most = centers.iter().max_by_key(|center| (count(center), std::cmp::Reverse(**center)));
+    Ok(most.map(|center| vec![(*center).to_owned()]).unwrap_or_default())
+}
+
+/// Returns the part of a drawing that stands in brackets beside `instance`.
+pub(super) fn status_in(drawing: &str, instance: &Value) -> Option<String> {
+    let wanted = key(instance);
+    drawing.lines().find_map(|line| {
+        let (name, facts) = line.split_once('[')?;
+        let is_wanted = name.split_whitespace().any(|word| word == wanted);
+        is_wanted.then(|| format!("[{facts}"))
+    })
+}
