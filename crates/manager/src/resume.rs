@@ -53,7 +53,8 @@ async fn resume(hub: &Arc<Hub>, recovery: Recovery) -> Result<(), Error> {
         start_receivers_again(hub, &plan, &record).await;
         let fenced = plan.steps.iter().find(|step| matches!(step.action, Action::Fence { .. }));
         let outcome = fenced.and_then(|fence| record.steps.iter().find(|done| done.number == fence.number));
-        let was_fenced = outcome.is_some_and(|done| done.outcome == Some(StepOutcome::Done));
+        // One that began and is not known to have failed may have been done.
+        let was_fenced = outcome.is_some_and(|done| matches!(done.outcome, None | Some(StepOutcome::Done)));
         hands::unfence(hub, &plan.failed, was_fenced).await?;
         return close(hub, &recovery, "the primary came back, and nobody had been promoted").await;
     }
