@@ -18,7 +18,8 @@ fn main() {
         if number != primary {
             let (receiver, applier) = (ThreadState::Running, ThreadState::Running);
             let source = InstanceKey::new(format!("db{primary:05}"), 3306);
-            let channel = Channel { source, receiver, applier, auto_position: true, retrieved: executed, ..Channel::default() };
+            let channel =
+                Channel { source, receiver, applier, auto_position: true, retrieved: executed, ..Channel::default() };
             instance.channels.push(channel);
         }
         let (instance, seen) = (Some(Arc::new(instance)), Some(snapshot.now));

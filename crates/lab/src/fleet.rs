@@ -1,7 +1,7 @@
 //! A few servers in a replication tree.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures::future::try_join_all;
@@ -21,6 +21,8 @@ use crate::sweep;
 const PORT: u16 = 13306;
 /// How long replication may take to begin.
 const REPLICATION_LIMIT: Duration = Duration::from_secs(30);
+/// How long a server may take to replay the whole history of its fleet.
+const REBUILD_LIMIT: Duration = Duration::from_secs(300);
 
 /// Who replicates from whom: for each server the index of its source. Sources stand before their replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -302,17 +304,29 @@ impl Fleet {
         Ok(true)
     }
 
-    /// Replaces all data of a server, which becomes another one at the same address (server id and UUID are new), and lets it
-    /// replicate from `source` from the beginning.
+    /// Replaces all data of a server, which becomes another one at the same address (server id and UUID are new), lets it
+    /// replicate from `source` from the beginning, and waits until it has all that `source` has now.
     ///
     /// # Errors
-    /// When it does not replicate in the end.
+    /// When it does not replicate or catch up in the end.
     pub async fn rebuild(&self, server: &Server, source: &InstanceKey) -> Result<()> {
         server.kill9()?;
         server.wipe()?;
         server.start().await?;
+        // A long history: written to disk when the kernel likes, until it has caught up.
+        let durable =
+            server.value("SELECT CONCAT(@@GLOBAL.innodb_flush_log_at_trx_commit, ' ', @@GLOBAL.sync_binlog)").await?;
+        let (redo, binlog) = durable.split_once(' ').context("two numbers")?;
+        let durability = |redo: &str, binlog: &str| {
+            format!("SET GLOBAL innodb_flush_log_at_trx_commit={redo}; SET GLOBAL sync_binlog={binlog}")
+        };
+        server.sql(&durability("0", "0")).await?;
         server.replicate_from(source).await?;
-        server.replicating_from(source, REPLICATION_LIMIT).await
+        server.replicating_from(source, REPLICATION_LIMIT).await?;
+        if !self.applies(server, source, REBUILD_LIMIT).await? {
+            bail!("{} stops to replicate from {source}: {:?}", server.key(), server.replica_state().await?);
+        }
+        server.sql(&durability(redo, binlog)).await.map(drop)
     }
 
     /// Makes each commit on a server wait for as many replicas as the fleet was built for: what a new primary needs. Does
@@ -348,16 +362,16 @@ impl Fleet {
 
     /// Waits until replication runs, or has failed for good.
     async fn settles(&self, server: &Server, source: &InstanceKey) -> Result<bool> {
-        let until = std::time::Instant::now() + REPLICATION_LIMIT;
+        let until = Instant::now() + REPLICATION_LIMIT;
         loop {
             let state = server.replica_state().await?.context("a replica has a source")?;
             // 1236: the source does not have what the replica asks for. 1950: the same, seen by the applier.
             let refused = state.receiver_error == 1236 || (state.applier_error != 0 && !state.applying);
             if refused || state.is_replicating() {
-                let caught_up = state.is_replicating() && self.applies(server, source).await?;
+                let caught_up = state.is_replicating() && self.applies(server, source, REPLICATION_LIMIT).await?;
                 return Ok(caught_up);
             }
-            if std::time::Instant::now() > until {
+            if Instant::now() > until {
                 bail!("{} does not replicate from {source} again: {state:?}", server.key());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -366,18 +380,19 @@ impl Fleet {
 
     /// True when the server gets over what the source had at this moment: a conflict with a row of its own shows only
     /// when it is applied.
-    async fn applies(&self, server: &Server, source: &InstanceKey) -> Result<bool> {
+    async fn applies(&self, server: &Server, source: &InstanceKey, limit: Duration) -> Result<bool> {
         let Some(source) = self.find(source) else { bail!("{source} is not in this fleet") };
         let executed = source.executed().await?;
-        for _ in 0..60 {
-            if server.has_executed(&executed, Duration::from_millis(500)).await.is_ok() {
-                return Ok(true);
-            }
+        let until = Instant::now() + limit;
+        while server.has_executed(&executed, Duration::from_millis(500)).await.is_err() {
             if server.replica_state().await?.is_none_or(|state| !state.is_replicating()) {
                 return Ok(false);
             }
+            if Instant::now() > until {
+                bail!("{} does not catch up with {} within {limit:?}", server.key(), source.key());
+            }
         }
-        bail!("{} does not catch up with {}", server.key(), source.key())
+        Ok(true)
     }
 
     /// Cuts a server off the network: from now on packets from and to it vanish, without a reset.

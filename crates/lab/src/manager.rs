@@ -33,6 +33,21 @@ pub fn manager_binary() -> Result<PathBuf> {
     )
 }
 
+/// Returns the manager's program of a build profile, `debug` or `release`, in the folder of this program's build; as
+/// [`manager_binary`] without one.
+///
+/// # Errors
+/// When there is none: with what to build.
+pub fn manager_binary_of(profile: Option<&str>) -> Result<PathBuf> {
+    let Some(profile) = profile else { return manager_binary() };
+    let own = env::current_exe().context("this program has no path")?;
+    let mut builds = own.ancestors().skip(2).take(2).map(|folder| folder.join(profile).join("orchestrator"));
+    builds.find(|path| path.is_file()).with_context(|| {
+        let flag = if profile == "release" { " --release" } else { "" };
+        format!("no {profile} build of `orchestrator`: run `cargo build{flag} -p orchestrator-server`")
+    })
+}
+
 /// A running manager. Dropping it kills it.
 #[derive(Debug)]
 pub struct ManagerProcess {

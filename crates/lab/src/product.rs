@@ -94,6 +94,36 @@ impl Accounts {
     pub const REPLICATION: (&'static str, &'static str) = ("repl", "repl-lab");
     /// An application's account: reads and writes the schema `app`, and is stopped by `read_only`.
     pub const APPLICATION: (&'static str, &'static str) = ("app", "app-lab");
+
+    /// Returns the privileges on all schemas by which the manager can do all that it does: not one too many, none of
+    /// them SUPER. Beside these it reads `performance_schema`, `meta` (the schema for labels of one's own) and, on
+    /// MySQL, `mysql.slave_master_info` (credentials of replication).
+    pub fn manager_privileges(product: Product) -> &'static [&'static str] {
+        if product.is_mariadb() {
+            &[
+                "PROCESS",                  // who replicates from here, and whose sessions to end
+                "RELOAD",                   // FLUSH, RESET MASTER, RESET SLAVE
+                "BINLOG MONITOR",           // SHOW MASTER STATUS, SHOW BINARY LOGS
+                "BINLOG ADMIN",             // PURGE BINARY LOGS, sync_binlog
+                "REPLICATION SLAVE ADMIN",  // CHANGE MASTER, START and STOP SLAVE, gtid_slave_pos
+                "REPLICATION MASTER ADMIN", // SHOW SLAVE HOSTS, semi-sync on a primary
+                "SLAVE MONITOR",            // SHOW SLAVE STATUS, relay log events
+                "READ_ONLY ADMIN",          // read_only
+                "CONNECTION ADMIN",         // KILL, and one connection when all are taken
+            ]
+        } else {
+            &[
+                "PROCESS",                 // who replicates from here, and whose sessions to end
+                "RELOAD",                  // FLUSH, RESET BINARY LOGS AND GTIDS, RESET REPLICA
+                "REPLICATION CLIENT",      // SHOW REPLICA STATUS, SHOW BINARY LOG STATUS
+                "REPLICATION SLAVE",       // SHOW REPLICAS, SHOW BINLOG EVENTS
+                "REPLICATION_SLAVE_ADMIN", // CHANGE REPLICATION SOURCE, START and STOP REPLICA
+                "SYSTEM_VARIABLES_ADMIN",  // read_only, super_read_only, semi-sync, gtid_purged, gtid_next
+                "BINLOG_ADMIN",            // PURGE BINARY LOGS
+                "CONNECTION_ADMIN",        // KILL, offline_mode, and one connection when all are taken
+            ]
+        }
+    }
 }
 
 #[cfg(test)]

@@ -81,6 +81,11 @@ pub fn machine() -> String {
     describe(&read("/proc/cpuinfo"), cores, &read("/proc/meminfo"), kernel.trim())
 }
 
+/// Returns today's date (UTC) as `2026-11-22`.
+pub fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}
+
 fn describe(processors: &str, cores: usize, memory: &str, kernel: &str) -> String {
     let value = |text: &str, name: &str| -> Option<String> {
         let line = text.lines().find(|line| line.starts_with(name))?;

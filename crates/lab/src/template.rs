@@ -13,7 +13,7 @@ use crate::product::{Accounts, Product};
 use crate::servers::Installation;
 
 /// The folder of the template. The number rises when the accounts or options below change.
-pub(crate) const NAME: &str = "template-1";
+pub(crate) const NAME: &str = "template-2";
 
 /// Options that shape files, and so must be the same when a server is initialised and when it runs.
 pub(crate) fn storage_options(product: Product) -> Vec<&'static str> {
@@ -132,7 +132,7 @@ fn statements(product: Product) -> Vec<String> {
     let mut all: Vec<String> = [Accounts::MANAGER, Accounts::REPLICATION, Accounts::APPLICATION]
         .map(|(user, password)| format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{password}';"))
         .into();
-    let manager = manager_privileges(product).join(", ");
+    let manager = Accounts::manager_privileges(product).join(", ");
     all.extend([
         format!("GRANT {manager} ON *.* TO 'orchestrator'@'%';"),
         "GRANT SELECT ON performance_schema.* TO 'orchestrator'@'%';".to_owned(),
@@ -148,35 +148,6 @@ fn statements(product: Product) -> Vec<String> {
         all.push("GRANT SELECT ON mysql.slave_master_info TO 'orchestrator'@'%';".to_owned());
     }
     all
-}
-
-/// Returns the least privileges by which the manager can do all that it does, none of them SUPER.
-fn manager_privileges(product: Product) -> &'static [&'static str] {
-    if product.is_mariadb() {
-        &[
-            "PROCESS",                  // who replicates from here, and whose sessions to end
-            "RELOAD",                   // FLUSH, RESET MASTER, RESET SLAVE
-            "BINLOG MONITOR",           // SHOW MASTER STATUS, SHOW BINARY LOGS
-            "BINLOG ADMIN",             // PURGE BINARY LOGS, sync_binlog
-            "REPLICATION SLAVE",        // reading a binary log as a replica does
-            "REPLICATION SLAVE ADMIN",  // CHANGE MASTER, START and STOP SLAVE, gtid_slave_pos
-            "REPLICATION MASTER ADMIN", // SHOW SLAVE HOSTS, semi-sync on a primary
-            "SLAVE MONITOR",            // SHOW SLAVE STATUS, relay log events
-            "READ_ONLY ADMIN",          // read_only
-            "CONNECTION ADMIN",         // KILL, and one connection when all are taken
-        ]
-    } else {
-        &[
-            "PROCESS",                 // who replicates from here, and whose sessions to end
-            "RELOAD",                  // FLUSH, RESET BINARY LOGS AND GTIDS, RESET REPLICA
-            "REPLICATION CLIENT",      // SHOW REPLICA STATUS, SHOW BINARY LOG STATUS
-            "REPLICATION SLAVE",       // SHOW REPLICAS, SHOW BINLOG EVENTS
-            "REPLICATION_SLAVE_ADMIN", // CHANGE REPLICATION SOURCE, START and STOP REPLICA
-            "SYSTEM_VARIABLES_ADMIN",  // read_only, super_read_only, semi-sync, gtid_purged, gtid_next
-            "BINLOG_ADMIN",            // PURGE BINARY LOGS
-            "CONNECTION_ADMIN",        // KILL, offline_mode, and one connection when all are taken
-        ]
-    }
 }
 
 #[cfg(test)]

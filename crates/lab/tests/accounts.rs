@@ -15,6 +15,9 @@ fn manager_statements(product: Product) -> Vec<&'static str> {
         "FLUSH BINARY LOGS",
         "SELECT COUNT(*) FROM performance_schema.threads",
         "SELECT COUNT(*) FROM information_schema.processlist",
+        // Asks for PROCESS by an error; without it, other people's sessions are just not there.
+        "SELECT COUNT(*) FROM information_schema.innodb_trx",
+        "PURGE BINARY LOGS BEFORE '2000-01-01 00:00:00'",
     ];
     all.extend(if product.is_mariadb() {
         &[
@@ -90,6 +93,55 @@ async fn each_account_can_do_its_own(product: Product) -> Result<()> {
         matches!(root.number(), Some(1045 | 1698 | 1130)) || matches!(root.kind, ErrorKind::Authentication(_));
     assert!(refused, "root over the network: {root}");
     Ok(())
+}
+
+/// Error numbers by which a server says that a privilege is missing.
+const DENIED: [u16; 6] = [1044, 1045, 1095, 1142, 1143, 1227];
+
+/// Returns the first statement that the manager may not run.
+async fn first_denied(fleet: &Fleet, victim: u32) -> Result<Option<String>> {
+    let replica = fleet.server(1);
+    let mut manager = Session::connect(replica.key(), &Accounts::access(Accounts::MANAGER)).await?;
+    let kill = format!("KILL {victim}");
+    let statements = manager_statements(replica.product()).into_iter().chain([kill.as_str()]);
+    for sql in statements {
+        // Other errors come from running the same again, such as a start without a source.
+        if manager.rows(sql).await.is_err_and(|error| error.number().is_some_and(|number| DENIED.contains(&number))) {
+            return Ok(Some(sql.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Without any one of its privileges there is something that the manager cannot do.
+async fn no_privilege_is_too_many(product: Product) -> Result<()> {
+    let fleet = Fleet::builder().product(product).primary_with_replicas(1).semi_sync(1).build().await?;
+    let replica = fleet.server(1);
+    for privilege in Accounts::manager_privileges(product) {
+        replica.set_writable(true).await?;
+        replica.sql(&format!("SET sql_log_bin=0; REVOKE {privilege} ON *.* FROM 'orchestrator'@'%'")).await?;
+        let victim = Session::connect(replica.key(), &Accounts::access(Accounts::APPLICATION)).await?;
+        let denied = first_denied(&fleet, victim.connection_id()).await?;
+        replica.set_writable(true).await?;
+        replica.sql(&format!("SET sql_log_bin=0; GRANT {privilege} ON *.* TO 'orchestrator'@'%'")).await?;
+        assert!(denied.is_some(), "{privilege} is not needed");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_9_7_least() -> Result<()> {
+    no_privilege_is_too_many(Product::MySql97).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_10_11_least() -> Result<()> {
+    no_privilege_is_too_many(Product::MariaDb1011).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_11_8_least() -> Result<()> {
+    no_privilege_is_too_many(Product::MariaDb118).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

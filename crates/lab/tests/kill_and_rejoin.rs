@@ -1,24 +1,13 @@
 //! A primary is killed under load, a replica takes over, the old primary comes back: on each product.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod story;
+
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use lab::{Fleet, Product, Server, Watcher, Writer, WriterOptions};
-
-/// How long anything may take that takes a second on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Makes `chosen` the primary of all others that run, as a person would.
-async fn promote_by_hand(fleet: &Fleet, chosen: &Server) -> Result<()> {
-    chosen.forget_source().await?;
-    chosen.set_writable(true).await?;
-    for other in fleet.servers().iter().filter(|other| other.key() != chosen.key() && other.is_running()) {
-        other.replicate_from(chosen.key()).await?;
-        other.replicating_from(chosen.key(), PATIENCE).await?;
-    }
-    Ok(())
-}
+use lab::{Fleet, Product, Watcher, Writer, WriterOptions};
+use story::{PATIENCE, drain, most_advanced, promote};
 
 async fn primary_dies_and_returns_as_a_replica(product: Product) -> Result<()> {
     let begun = Instant::now();
@@ -29,13 +18,14 @@ async fn primary_dies_and_returns_as_a_replica(product: Product) -> Result<()> {
     let watcher = Watcher::start(&fleet);
     let writer = Writer::start(&fleet, WriterOptions { connections: 2, ..WriterOptions::default() });
     writer.commits_again(Instant::now(), PATIENCE).await?;
-    let (old, new) = (fleet.server(0), fleet.server(1));
+    let old = fleet.server(0);
     assert_eq!(old.replica_state().await?, None);
 
     old.kill9()?;
     let killed = Instant::now();
     assert!(!old.is_running());
-    promote_by_hand(&fleet, new).await?;
+    let new = &most_advanced(&fleet).await?;
+    promote(&fleet, new).await?;
     let commit = writer.commits_again(killed, PATIENCE).await?;
     assert_eq!(writer.record().servers[commit.server], *new.key());
 
@@ -82,7 +72,7 @@ async fn a_diverged_server_gets_new_data(product: Product) -> Result<()> {
     new.stop_replication().await?;
     old.sql("INSERT INTO app.writes VALUES (1, 1, 1)").await?;
     old.kill9()?;
-    promote_by_hand(&fleet, new).await?;
+    promote(&fleet, new).await?;
     new.sql("INSERT INTO app.writes VALUES (1, 1, 2)").await?;
 
     assert!(fleet.rejoin(old, new.key()).await?, "the data should have been replaced");
@@ -113,21 +103,11 @@ async fn semi_sync_loses_nothing(product: Product) -> Result<()> {
     // Whoever received most has all that was acknowledged, once it has applied it.
     let mut fewest = usize::MAX;
     for replica in &fleet.servers()[1..] {
-        drained(replica).await?;
+        drain(replica).await?;
         fewest = fewest.min(record.verify(replica).await?.missing.len());
     }
     assert_eq!(fewest, 0);
     Ok(())
-}
-
-/// Waits until the applier has nothing left to apply, by what the server says when the receiver has stopped.
-async fn drained(replica: &Server) -> Result<()> {
-    replica.stop_receiver().await?;
-    let mariadb = replica.product().is_mariadb();
-    let received =
-        if mariadb { replica.sql("SHOW SLAVE STATUS").await? } else { replica.sql("SHOW REPLICA STATUS").await? };
-    let set = received[0].text_or_empty(&["Retrieved_Gtid_Set", "Gtid_IO_Pos"]);
-    replica.has_executed(&set.replace('\n', ""), PATIENCE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

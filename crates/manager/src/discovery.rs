@@ -130,20 +130,21 @@ fn place(config: &Config, instance: &mut Instance) {
         (region, &config.metadata.region_pattern),
         (environment, &config.metadata.environment_pattern),
     ] {
-        if value.is_empty() {
-            if let Some(label) = pattern.as_ref().and_then(|pattern| pattern.label(&host)) {
-                label.clone_into(value);
-            }
+        if value.is_empty()
+            && let Some(label) = pattern.as_ref().and_then(|pattern| pattern.label(&host))
+        {
+            label.clone_into(value);
         }
     }
 }
 
 /// `ClusterNameToAlias`: the alias of a cluster by its name, which is its head's address.
 fn label_cluster(config: &Config, instance: &mut Instance) {
-    if instance.labels.cluster_alias.is_empty() && !instance.is_replica() {
-        if let Some(alias) = config.metadata.aliases.alias_of(&instance.key.to_string()) {
-            alias.clone_into(&mut instance.labels.cluster_alias);
-        }
+    if instance.labels.cluster_alias.is_empty()
+        && !instance.is_replica()
+        && let Some(alias) = config.metadata.aliases.alias_of(&instance.key.to_string())
+    {
+        alias.clone_into(&mut instance.labels.cluster_alias);
     }
 }
 

@@ -186,10 +186,10 @@ impl Manager {
     /// # Errors
     /// [`Error::Unknown`] when none of them is known.
     pub async fn forget(&self, keys: Vec<InstanceKey>) -> Result<(), Error> {
-        if let [key] = keys.as_slice() {
-            if self.hub.observatory.get(key).is_none() {
-                return Err(Error::Unknown(key.clone()));
-            }
+        if let [key] = keys.as_slice()
+            && self.hub.observatory.get(key).is_none()
+        {
+            return Err(Error::Unknown(key.clone()));
         }
         let now = self.hub.now();
         let until = now.plus(self.hub.config().discovery.poll * 3);

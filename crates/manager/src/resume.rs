@@ -94,11 +94,11 @@ fn finished_steps(plan: &Plan, record: &PlanRecord) -> BTreeMap<u32, Outcome> {
 async fn start_receivers_again(hub: &Arc<Hub>, plan: &Plan, record: &PlanRecord) {
     let began = |step: u32| record.steps.iter().any(|done| done.number == step && done.started.is_some());
     for step in plan.steps.iter().filter(|step| began(step.number)) {
-        if let Action::StopReceiver { replica, .. } = &step.action {
-            if let Err(error) = hands::start_receiver(hub, replica).await {
-                let text = format!("cannot start the receiver of {replica} again: {error}");
-                narrator::tell(hub, &record.uid, text).await;
-            }
+        if let Action::StopReceiver { replica, .. } = &step.action
+            && let Err(error) = hands::start_receiver(hub, replica).await
+        {
+            let text = format!("cannot start the receiver of {replica} again: {error}");
+            narrator::tell(hub, &record.uid, text).await;
         }
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn suspect(hub: &Arc<Hub>, key: &InstanceKey) {
                 () = ask_replicas_in_rounds(&hub_of_task, &key) => {}
             }
         };
-        asking.await;
+        Box::pin(asking).await;
         lock(&hub_of_task.suspects).remove(&key);
         hub_of_task.nudge.notify_one();
     });

@@ -53,7 +53,7 @@ impl Stage {
         Self::set_in(fleet, extra, Mode::Service, Store::open(":memory:", store::Mode::Own)?).await
     }
 
-    async fn set_in(fleet: lab::FleetBuilder, extra: &str, mode: Mode, store: Store) -> anyhow::Result<Self> {
+    async fn set_in(fleet: lab::FleetBuilder, extra: &str, _mode: Mode, _store: Store) -> anyhow::Result<Self> {
         let log = tracing_subscriber::fmt().with_test_writer().with_env_filter("info,mysql_async=warn").try_init();
         drop(log);
         let fleet = fleet.build().await?;

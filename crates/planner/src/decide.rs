@@ -87,14 +87,14 @@ pub(crate) fn plan_for(snapshot: &Snapshot, policy: &Policy, facts: &Facts, requ
     let answers = dead_primary::answers(snapshot, facts);
     let asked = request.candidate.as_ref();
     let choice = Choice::among(snapshot, policy, facts, asked, &answers);
-    if let Some(asked) = asked {
-        if choice.chosen.as_ref() != Some(asked) {
-            let why = match choice.candidate(asked) {
-                None => format!("it is no direct replica of {}", facts.key),
-                Some(candidate) => candidate.rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            };
-            return Err(Hold::WrongCandidate { asked: asked.clone(), why });
-        }
+    if let Some(asked) = asked
+        && choice.chosen.as_ref() != Some(asked)
+    {
+        let why = match choice.candidate(asked) {
+            None => format!("it is no direct replica of {}", facts.key),
+            Some(candidate) => candidate.rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        return Err(Hold::WrongCandidate { asked: asked.clone(), why });
     }
     let Some(successor) = choice.chosen.clone() else {
         return Err(Hold::NoCandidate { choice: Box::new(choice) });

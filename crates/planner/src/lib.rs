@@ -22,7 +22,7 @@ mod receivers;
 pub use candidate::{Candidate, Choice, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};
 pub use decide::{Context, Decision, PastRecovery, Request, decide};
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, Rehearsal, explain};
 pub use hold::Hold;
 pub use lint::{Flaw, lint};
 pub use plan::{Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};

@@ -1,6 +1,8 @@
 //! Scenarios as golden scripts: a fleet in a few words, something happens to it, and the transcript shows the diagnosis
 //! and what would be done. `UPDATE_GOLDENFILES=1 cargo test -p orchestrator-planner` records anew; read the difference.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;

@@ -1,27 +1,70 @@
 //! The `orchestrator` binary: reads its arguments and configuration, and runs the service or one command.
+//!
+//! Results go to standard output, everything else to standard error. Exit code 0 is success, 1 a failure, 2 bad usage.
 
 use std::process::ExitCode;
 
+mod command;
 mod configuration;
 mod logging;
 mod service;
 
+use cli::{Mode, ServerArgs, UsageError, Verbosity};
+use config::Loaded;
 use configuration::Files;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let mut file = None;
-    while let Some(argument) = arguments.next() {
-        match argument.trim_start_matches('-') {
-            "config" => file = arguments.next().map(Into::into),
-            "http" => {}
-            _ => {}
-        }
+    let arguments = match ServerArgs::parse(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()))
+    {
+        Ok(arguments) => arguments,
+        Err(error) => return misused(&error),
+    };
+    match &arguments.mode {
+        Mode::Help(None) => print!("{}", cli::listing()),
+        Mode::Help(Some(name)) => print!("{}", cli::topic(name)),
+        Mode::Listing => eprint!("{}", cli::listing()),
+        Mode::CheatSheet => print!("{}", cli::cheat_sheet()),
+        Mode::Version => println!("{}\n{}", env!("CARGO_PKG_VERSION"), option_env!("GIT_COMMIT").unwrap_or_default()),
+        _ => return configured(arguments),
     }
-    logging::start("info");
-    let files = Files::new(file);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let outcome = files.load().and_then(|loaded| runtime.block_on(service::run(files, loaded)));
+    ExitCode::SUCCESS
+}
+
+fn misused(error: &UsageError) -> ExitCode {
+    if !error.message.is_empty() {
+        eprintln!("orchestrator: {error}");
+    }
+    if error.show_usage {
+        eprint!("{}", cli::usage());
+    }
+    ExitCode::from(error.exit_code)
+}
+
+/// Does what needs a configuration.
+fn configured(arguments: ServerArgs) -> ExitCode {
+    let files = Files::new(arguments.config.clone());
+    let loaded = match files.load() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    logging::start(level(&arguments, &loaded));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("orchestrator: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match &arguments.mode {
+            Mode::Http => service::run(files, loaded, arguments.discovery).await,
+            Mode::ConfigCheck => check(&loaded),
+            _ => command::run(arguments, files, loaded).await,
+        }
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -29,4 +72,26 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The service tells what happens; a command only what went wrong.
+fn level(arguments: &ServerArgs, loaded: &Loaded) -> &'static str {
+    match (arguments.verbosity, &arguments.mode) {
+        (Verbosity::Quiet, _) => "error",
+        (Verbosity::Debug, _) => "debug",
+        _ if loaded.config.process.debug => "debug",
+        (Verbosity::Verbose, _) | (Verbosity::Normal, Mode::Http) => "info",
+        (Verbosity::Normal, _) => "error",
+    }
+}
+
+/// Prints all that there is to say about the configuration.
+fn check(loaded: &Loaded) -> anyhow::Result<()> {
+    for finding in &loaded.findings {
+        println!("{finding}");
+    }
+    let count = loaded.findings.iter().filter(|finding| finding.fails_check()).count();
+    anyhow::ensure!(count == 0, "the configuration would be accepted, with {count} things to look at");
+    println!("the configuration is good");
+    Ok(())
 }

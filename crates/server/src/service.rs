@@ -20,13 +20,14 @@ const GRACE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When it cannot start: a port in use, a database that cannot be opened, a configuration that cannot work.
-pub async fn run(files: Files, loaded: Loaded) -> anyhow::Result<()> {
+pub async fn run(files: Files, loaded: Loaded, discovery: bool) -> anyhow::Result<()> {
     let Loaded { config, findings } = loaded;
     configuration::tell(&findings);
     // The port comes first: a second service must fail before it touches the database.
     let listener = Listener::bind(&config).await?;
     let (address, user) = (listener.describe(), config.topology_access.user.clone());
-    let manager = start(files, config, Mode::Service).await?;
+    let mode = if discovery { Mode::Service } else { Mode::OneCommand };
+    let manager = start(files, config, mode).await?;
     if user.is_empty() {
         tracing::warn!("MySQLTopologyUser is not set: monitored servers will refuse us");
     }

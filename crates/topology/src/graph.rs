@@ -36,12 +36,12 @@ impl Graph {
         let mut graph = Self::default();
         let mut keys: BTreeSet<InstanceKey> = snapshot.instances().map(|(watched, _)| watched.key.clone()).collect();
         for (watched, instance) in snapshot.instances() {
-            if let Some(source) = parent(instance) {
-                if source != watched.key {
-                    graph.sources.insert(watched.key.clone(), source.clone());
-                    graph.replicas.entry(source.clone()).or_default().push(watched.key.clone());
-                    keys.insert(source);
-                }
+            if let Some(source) = parent(instance)
+                && source != watched.key
+            {
+                graph.sources.insert(watched.key.clone(), source.clone());
+                graph.replicas.entry(source.clone()).or_default().push(watched.key.clone());
+                keys.insert(source);
             }
         }
         graph.group_into_clusters(snapshot, &keys);

@@ -1,7 +1,12 @@
 //! One file per command. The doc comments of the arguments are the help texts.
 
-use clap::Subcommand;
+use std::future::Future;
 
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use tokio::signal::unix::{SignalKind, signal};
+
+mod bench;
 mod clean;
 mod fetch;
 mod fleet;
@@ -11,6 +16,7 @@ mod fleet;
 pub enum Command {
     Fetch(fetch::Arguments),
     Fleet(fleet::Arguments),
+    Bench(bench::Arguments),
     Clean(clean::Arguments),
 }
 
@@ -20,7 +26,19 @@ impl Command {
         match self {
             Self::Fetch(arguments) => fetch::run(&arguments).await,
             Self::Fleet(arguments) => fleet::run(arguments).await,
+            Self::Bench(arguments) => bench::run(arguments).await,
             Self::Clean(arguments) => clean::run(&arguments),
         }
+    }
+}
+
+/// Runs `work` until it ends, or until Ctrl-C or SIGTERM: then it is dropped, and with it all that it started.
+async fn interrupted(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::select! {
+        outcome = work => outcome,
+        _ = terminate.recv() => bail!("ended by SIGTERM"),
+        _ = interrupt.recv() => bail!("ended by Ctrl-C"),
     }
 }

@@ -1,0 +1,90 @@
+//! One command: asked of the running service or, where none runs, of a manager in this process.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use cli::{Credentials, Failure, Http, Mode, Program, ServerArgs, Transport, TransportError};
+use config::{Config, Loaded};
+use tower::ServiceExt;
+
+use crate::configuration::Files;
+use crate::service;
+
+/// Runs the command of `arguments` and prints its result.
+///
+/// # Errors
+/// What the command meets; its text is for people.
+pub async fn run(mut arguments: ServerArgs, files: Files, loaded: Loaded) -> anyhow::Result<()> {
+    let config = loaded.config;
+    if let Mode::Command(name) = &arguments.mode {
+        if name == "dump-config" {
+            println!("{}", config.dump_json());
+            return Ok(());
+        }
+    }
+    if config.raft.enabled && !arguments.ignore_raft_setup {
+        bail!("with RaftEnabled, ask the service: orchestrator-client, or say -ignore-raft-setup");
+    }
+    arguments.options.default_port = config.topology_access.default_port;
+    match running_service(&config).await {
+        Some(service) => perform(&arguments, &service).await,
+        None => {
+            let manager = service::start(files, config, manager::Mode::OneCommand).await?;
+            let router = api::router(manager.clone(), api::Metrics::install());
+            let outcome = perform(&arguments, &InProcess(router)).await;
+            manager.stop(Duration::from_secs(5)).await;
+            outcome
+        }
+    }
+}
+
+async fn perform(arguments: &ServerArgs, transport: &impl Transport) -> anyhow::Result<()> {
+    let result = match &arguments.mode {
+        Mode::Explain(cluster) => cli::explain(cluster, transport).await,
+        Mode::Command(name) => {
+            cli::run(Program::Orchestrator, name, &arguments.options, transport).await.map(|outcome| outcome.stdout)
+        }
+        other => bail!("{other:?} is no command"),
+    };
+    match result {
+        Ok(text) => {
+            print!("{text}");
+            Ok(())
+        }
+        Err(Failure::Unsupported(name)) => bail!("unknown command {name:?}: orchestrator -c help lists them"),
+        Err(failure) => bail!("{failure}"),
+    }
+}
+
+/// Returns the service that listens where the configuration says, if one answers.
+async fn running_service(config: &Config) -> Option<Http> {
+    let address = &config.listen.address;
+    let (host, port) = address.rsplit_once(':')?;
+    let host = if host.is_empty() || host == "0.0.0.0" { "127.0.0.1" } else { host };
+    let user = &config.auth.user;
+    let basic = (!user.is_empty()).then(|| (user.clone(), config.auth.password.reveal().to_owned()));
+    let url = format!("http://{host}:{port}{}", config.listen.url_prefix);
+    let service = Http::new(&url, Credentials { basic, header: None }).ok()?;
+    service.answers().await.then_some(service)
+}
+
+/// The API within this process.
+struct InProcess(Router);
+
+impl Transport for InProcess {
+    async fn get(&self, path_and_query: &str) -> Result<(u16, Vec<u8>), TransportError> {
+        let broken = |why: String| TransportError::BadUrl { url: path_and_query.to_owned(), why };
+        let uri = format!("/api/{}", path_and_query.trim_start_matches('/'));
+        let request = Request::get(uri).body(Body::empty()).map_err(|error| broken(error.to_string()))?;
+        let response = match self.0.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        Ok((status, body.map_err(|error| broken(error.to_string()))?.to_vec()))
+    }
+}
