@@ -171,7 +171,18 @@ impl Failover {
         }
     }
 
-    /// Returns the failover as one line, times in milliseconds.
+    /// Returns the steps that took longer than any should, with how long.
+    fn slow_steps(&self) -> Vec<(String, Duration)> {
+        const SLOW: Duration = Duration::from_millis(250);
+        let named = |number: u32| self.story.plan.steps.iter().find(|step| step.number == number);
+        let steps = self.story.steps.iter().filter_map(|step| {
+            let took = step.finished?.since(step.started?);
+            (took > SLOW).then(|| (named(step.number).map(|step| step.action.to_string()).unwrap_or_default(), took))
+        });
+        steps.collect()
+    }
+
+    /// Returns the failover as one line, times in milliseconds, with a line more for each slow step.
     pub fn line(&self) -> String {
         let millis = |time: Duration| time.as_millis();
         let Times { detect, decide, promote, first_write, all_moved } = self.times;
@@ -192,6 +203,9 @@ impl Failover {
         }
         if !self.beyond.is_empty() {
             text.push_str(&format!("  old had {} more", self.beyond.count()));
+        }
+        for (action, took) in self.slow_steps() {
+            text.push_str(&format!("\n       {} ms: {action}", millis(took)));
         }
         text
     }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use lab::report::{self, Series};
 use lab::{Failover, Fault, Fleet, Plot, Product, Record, Stage, TwoWritable, WriterOptions, manager_binary_of};
 
-use super::interrupted;
+use super::unless_interrupted;
 
 /// Measure the manager on real servers
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ struct FailoverArguments {
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Result<()> {
     let What::Failover(arguments) = arguments.what;
-    interrupted(failovers(&arguments)).await
+    unless_interrupted(failovers(&arguments)).await?.context("interrupted before the end")
 }
 
 /// All that was measured.
