@@ -1,9 +1,11 @@
 //! `lab campaign no-failover`: what looks like a failure and is none.
 
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use lab::{Fleet, Plot, Product, Server, Stage, manager_binary_of};
+use lab::{Fleet, Plot, Product, Server, Stage, TwoWritable, manager_binary_of};
 
 use super::campaign::verdict;
 
@@ -30,7 +32,7 @@ pub async fn run(rounds: u32, flavor: Product, manager: Option<&str>, times: Tim
         Ok(Plot::new(fleet, manager_binary_of(manager)?))
     };
     let mut broken = Vec::new();
-    let calm = Calm { stage: Stage::set(plot()?).await?, times };
+    let calm = Calm { stage: Stage::set(plot()?).await?, times, opened: Mutex::default() };
     for round in 1..=rounds {
         calm.case(round, "an operator stops replication on all replicas", calm.stops_replication(), &mut broken).await;
         calm.case(round, "an operator stops the receivers on all replicas", calm.stops_receivers(), &mut broken).await;
@@ -42,7 +44,7 @@ pub async fn run(rounds: u32, flavor: Product, manager: Option<&str>, times: Tim
     drop(calm);
     // A stage of its own: a grace would make the other cases easier.
     let graceful = plot()?.setting("PrimaryRestartGraceSeconds", GRACE_SECS);
-    let calm = Calm { stage: Stage::set(graceful).await?, times };
+    let calm = Calm { stage: Stage::set(graceful).await?, times, opened: Mutex::default() };
     for round in 1..=rounds {
         calm.case(round, "the primary restarts in order within the grace", calm.restarts(), &mut broken).await;
         calm.case(round, "the primary is killed and back within the grace", calm.comes_back(), &mut broken).await;
@@ -54,6 +56,8 @@ pub async fn run(rounds: u32, flavor: Product, manager: Option<&str>, times: Tim
 struct Calm {
     stage: Stage,
     times: Times,
+    /// When the lab itself opened replicas for a moment, to break their tables.
+    opened: Mutex<Vec<Range<Instant>>>,
 }
 
 impl Calm {
@@ -104,8 +108,10 @@ impl Calm {
     }
 
     fn two_writable(&self) -> Vec<String> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let two = self.stage.watcher.two_writable();
-        two.iter().map(|two| format!("{} and {} were both writable", two.first, two.second)).collect()
+        let meant = |two: &&TwoWritable| opened.iter().any(|range| range.contains(&two.from));
+        two.iter().filter(|two| !meant(two)).map(|two| format!("{} and {} were both writable", two.first, two.second)).collect()
     }
 
     /// Writes must go on all the time.
@@ -141,14 +147,22 @@ impl Calm {
     }
 
     async fn appliers_fail(&self) -> Result<()> {
+        let begun = Instant::now();
         for replica in self.replicas() {
             replica.break_applier().await?;
         }
+        self.lab_opened(begun);
         self.hold().await?;
+        let begun = Instant::now();
         for replica in self.replicas() {
             replica.mend_applier().await?;
         }
+        self.lab_opened(begun);
         Ok(())
+    }
+
+    fn lab_opened(&self, since: Instant) {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(since..Instant::now());
     }
 
     async fn hesitates(&self) -> Result<()> {
