@@ -55,6 +55,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("api", "store", "asks for rows; declares"),
     ("api", "manager", "all that changes something goes through it"),
     ("api", "wire", "answers in its shapes"),
+    ("cli", "topology", "addresses as people write them"),
     ("cli", "wire", "reads the API's answers"),
     ("server", "topology", "one command in this process names instances"),
     ("server", "config", "reads the configuration files"),
@@ -66,6 +67,8 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("server", "cli", "the same binary is the client"),
     ("lab", "topology", "addresses and GTID sets of its servers"),
     ("lab", "mysql", "speaks to its servers"),
+    ("lab", "store", "reads the manager's journal beside it, and compares it with what the servers show"),
+    ("lab", "planner", "reads plans and certificates in that journal"),
 ];
 
 /// Edges of tests only. They may lead outwards: a test stands outside of what it tests.
