@@ -84,10 +84,8 @@ async fn run_once(
         }
         Action::Call { path, show } => {
             let path = path(options)?;
-            let counted = match command.counts {
-                Some(counts) if program == Program::Orchestrator => count(transport, &counts(options)?).await?,
-                _ => 0,
-            };
+            let counts = command.counts && program == Program::Orchestrator;
+            let before = if counts { unacknowledged(transport).await? } else { 0 };
             let value = match checked(ask(transport, &path).await?) {
                 Err(Failure::Refused { message, .. })
                     if command.tolerates == Some(message.as_str()) && program == Program::Orchestrator =>
@@ -96,17 +94,19 @@ async fn run_once(
                 }
                 other => other?,
             };
+            let after = if counts { unacknowledged(transport).await? } else { 0 };
+            let counted = before.saturating_sub(after);
             Ok(Outcome::of(&show(&Answer { value: &value, options, program, counted })?))
         }
     }
 }
 
-/// Returns the number of items that all pages of `path` have together.
-async fn count(transport: &impl Transport, path: &str) -> Result<usize, Failure> {
+/// Returns how many recoveries nobody acknowledged.
+async fn unacknowledged(transport: &impl Transport) -> Result<usize, Failure> {
     const PAGE: usize = 20;
     let mut total = 0;
     for page in 0.. {
-        let value = checked(ask(transport, &format!("{path}/{page}?unacknowledged=true")).await?)?;
+        let value = checked(ask(transport, &format!("audit-recovery/{page}?unacknowledged=true")).await?)?;
         let items = value.as_array().map_or(0, Vec::len);
         total += items;
         if items < PAGE {

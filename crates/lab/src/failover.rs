@@ -148,7 +148,10 @@ impl Failover {
         rule(!self.story.recovery.is_successful, format!("the recovery failed: {:?}", self.story.recovery.errors));
         rule(self.story.recovery.successor.as_ref() != Some(&self.new), "writes go on elsewhere than said".to_owned());
         rule(semi_sync && lost > 0, format!("{lost} acknowledged rows are lost in spite of semi-sync"));
-        rule(lost > 0 && certificate.proves_nothing_lost(), format!("{lost} rows are lost and nothing was certified to be"));
+        rule(
+            lost > 0 && certificate.proves_nothing_lost(),
+            format!("{lost} rows are lost and nothing was certified to be"),
+        );
         rule(lost > 0 && !self.is_named(), format!("{} was lost and is not named by: {certificate}", self.beyond));
         let counted = usize::try_from(self.beyond.count()).unwrap_or(usize::MAX);
         rule(lost > counted, format!("{lost} rows are lost, and the old primary had only {counted} more"));
@@ -171,7 +174,18 @@ impl Failover {
         }
     }
 
-    /// Returns the failover as one line, times in milliseconds.
+    /// Returns the steps that took longer than any should, with how long.
+    fn slow_steps(&self) -> Vec<(String, Duration)> {
+        const SLOW: Duration = Duration::from_millis(250);
+        let named = |number: u32| self.story.plan.steps.iter().find(|step| step.number == number);
+        let steps = self.story.steps.iter().filter_map(|step| {
+            let took = step.finished?.since(step.started?);
+            (took > SLOW).then(|| (named(step.number).map(|step| step.action.to_string()).unwrap_or_default(), took))
+        });
+        steps.collect()
+    }
+
+    /// Returns the failover as one line, times in milliseconds, with a line more for each slow step.
     pub fn line(&self) -> String {
         let millis = |time: Duration| time.as_millis();
         let Times { detect, decide, promote, first_write, all_moved } = self.times;
@@ -192,6 +206,9 @@ impl Failover {
         }
         if !self.beyond.is_empty() {
             text.push_str(&format!("  old had {} more", self.beyond.count()));
+        }
+        for (action, took) in self.slow_steps() {
+            text.push_str(&format!("\n       {} ms: {action}", millis(took)));
         }
         text
     }

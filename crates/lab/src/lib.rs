@@ -31,6 +31,7 @@ mod server;
 pub mod servers;
 mod stage;
 pub mod sweep;
+pub mod tale;
 mod template;
 mod watcher;
 mod writer;

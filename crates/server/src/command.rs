@@ -66,7 +66,8 @@ async fn running_service(config: &Config) -> Option<Http> {
     let host = if host.is_empty() || host == "0.0.0.0" { "127.0.0.1" } else { host };
     let user = &config.auth.user;
     let basic = (!user.is_empty()).then(|| (user.clone(), config.auth.password.reveal().to_owned()));
-    let url = format!("http://{host}:{port}{}", config.listen.url_prefix);
+    let scheme = if config.tls.enabled { "https" } else { "http" };
+    let url = format!("{scheme}://{host}:{port}{}", config.listen.url_prefix);
     let service = Http::new(&url, Credentials { basic, header: None }).ok()?;
     service.answers().await.then_some(service)
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use lab::report::{self, Series};
 use lab::{Failover, Fault, Fleet, Plot, Product, Record, Stage, TwoWritable, WriterOptions, manager_binary_of};
 
-use super::interrupted;
+use super::unless_interrupted;
 
 /// Measure the manager on real servers
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ struct FailoverArguments {
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Result<()> {
     let What::Failover(arguments) = arguments.what;
-    interrupted(failovers(&arguments)).await
+    unless_interrupted(failovers(&arguments)).await?.context("interrupted before the end")
 }
 
 /// All that was measured.
@@ -157,9 +157,11 @@ fn broken_rules(arguments: &FailoverArguments, measured: &Measured) -> Vec<Strin
     if let Some(lost) = measured.lost.last().filter(|lost| **lost > 0) {
         broken.push(format!("{lost} acknowledged rows are lost without a failover"));
     }
-    broken.extend(unexcused(arguments.fault, measured).into_iter().map(|two| {
-        format!("{} and {} were both writable for {} ms", two.first, two.second, two.lasted.as_millis())
-    }));
+    broken.extend(
+        unexcused(arguments.fault, measured).into_iter().map(|two| {
+            format!("{} and {} were both writable for {} ms", two.first, two.second, two.lasted.as_millis())
+        }),
+    );
     broken
 }
 
@@ -167,7 +169,8 @@ fn broken_rules(arguments: &FailoverArguments, measured: &Measured) -> Vec<Strin
 /// by what it took from clients.
 fn unexcused(fault: Fault, measured: &Measured) -> Vec<&TwoWritable> {
     let resumes = |two: &TwoWritable| {
-        fault != Fault::Kill && measured.failovers.iter().any(|failover| failover.old == two.first || failover.old == two.second)
+        fault != Fault::Kill
+            && measured.failovers.iter().any(|failover| failover.old == two.first || failover.old == two.second)
     };
     measured.two_writable.iter().filter(|two| !resumes(two)).collect()
 }
@@ -188,7 +191,8 @@ fn markdown(arguments: &FailoverArguments, measured: &Measured) -> String {
         report::machine()
     );
     text.push_str(&report::table(&series(&measured.failovers)));
-    let proved = measured.failovers.iter().filter(|failover| failover.story.certificate().proves_nothing_lost()).count();
+    let proved =
+        measured.failovers.iter().filter(|failover| failover.story.certificate().proves_nothing_lost()).count();
     let named = measured.failovers.iter().filter(|failover| failover.is_named()).count();
     let lost: usize = measured.lost.iter().sum();
     let failed = measured.failovers.iter().filter(|failover| !failover.story.recovery.is_successful).count();
