@@ -55,7 +55,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("api", "store", "asks for rows; declares"),
     ("api", "manager", "all that changes something goes through it"),
     ("api", "wire", "answers in its shapes"),
-    ("cli", "wire", "reads the API's answers"),
+    ("cli", "topology", "addresses as people write them"),
     ("server", "topology", "one command in this process names instances"),
     ("server", "config", "reads the configuration files"),
     ("server", "analysis", "explains without a running service"),
@@ -66,6 +66,8 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("server", "cli", "the same binary is the client"),
     ("lab", "topology", "addresses and GTID sets of its servers"),
     ("lab", "mysql", "speaks to its servers"),
+    ("lab", "store", "reads the manager's journal beside it, and compares it with what the servers show"),
+    ("lab", "planner", "reads plans and certificates in that journal"),
 ];
 
 /// Edges of tests only. They may lead outwards: a test stands outside of what it tests.
@@ -73,6 +75,7 @@ const TEST_EDGES: &[(&str, &str, &str)] = &[
     ("mysql", "lab", "probe and verbs on real servers"),
     ("manager", "lab", "stories on real servers"),
     ("api", "lab", "answers about real servers"),
+    ("api", "cli", "the client asks the router over a real connection"),
     ("cli", "lab", "commands against real servers"),
     ("server", "lab", "the binary against real servers"),
     ("lab", "manager", "campaigns look into the manager's own view"),

@@ -13,11 +13,28 @@ use store::{ClusterFacts, ObservedInstance, Store};
 use tower::ServiceExt as _;
 
 use crate::fixture::{instances, recorded, watched};
-use crate::{Access, Metrics, router, routes};
+use crate::{Access, Metrics, get, router, router_for_this_process, routes};
 
 fn config(text: &str) -> Config {
     let file = config::SourceFile { name: "test.json".to_owned(), text: text.to_owned() };
     config::parse(&[file], &NoSurroundings).unwrap_or_else(|problems| panic!("{problems:?}")).config
+}
+
+/// Returns a manager that knows the recorded servers.
+async fn manager(text: &str) -> Manager {
+    let store = Store::open(":memory:", store::Mode::Own).expect("a store in memory");
+    let now = topology::Timestamp(jiff::Timestamp::now().as_microsecond());
+    let observed = instances("all-instances.json")
+        .iter()
+        .map(|shown| {
+            let mut watched = watched(shown, now);
+            watched.seen = Some(now);
+            ObservedInstance { watched: Arc::new(watched), facts: ClusterFacts::default() }
+        })
+        .collect();
+    store.save_instances(observed).expect("saved");
+    let same: Arc<manager::Reload> = Arc::new(|config, _| Ok((config.clone(), Vec::new())));
+    Manager::start(config(text), store, Mode::OneCommand, same).await.expect("started")
 }
 
 /// What is served over the nine recorded servers, probed a moment ago.
@@ -47,20 +64,7 @@ impl Served {
     }
 
     async fn with(text: &str) -> Self {
-        let store = Store::open(":memory:", store::Mode::Own).expect("a store in memory");
-        let now = topology::Timestamp(jiff::Timestamp::now().as_microsecond());
-        let observed = instances("all-instances.json")
-            .iter()
-            .map(|shown| {
-                let mut watched = watched(shown, now);
-                watched.seen = Some(now);
-                ObservedInstance { watched: Arc::new(watched), facts: ClusterFacts::default() }
-            })
-            .collect();
-        store.save_instances(observed).expect("saved");
-        let same: Arc<manager::Reload> = Arc::new(|config, _| Ok((config.clone(), Vec::new())));
-        let manager = Manager::start(config(text), store, Mode::OneCommand, same).await.expect("started");
-        Self { router: router(manager, Metrics::install()) }
+        Self { router: router(manager(text).await, Metrics::install()) }
     }
 
     async fn send(&self, request: Request<Body>) -> Answered {
@@ -114,7 +118,6 @@ async fn answers_are_the_recorded_ones() {
         ("/api/instance/127.0.1.1/notaport", "instance-bad-port"),
         ("/api/cluster/alias/nosuchcluster", "cluster-unknown-alias"),
         ("/api/begin-downtime/127.0.1.3/21103/gopher/x/tenminutes", "begin-downtime-bad-duration"),
-        ("/api/recover/127.0.1.1/21101", "recover-nothing-wrong"),
     ] {
         let answered = served.get(path).await;
         let theirs = recorded(&format!("{name}.json"));
@@ -131,6 +134,19 @@ async fn answers_are_the_recorded_ones() {
         list
     };
     assert_eq!(served.get("/api/clusters-info").await.json(), domainless(recorded("clusters-info.json")));
+}
+
+#[tokio::test]
+async fn a_recovery_that_is_not_attempted_says_why() {
+    let served = Served::new().await;
+    // Nobody listens on the recorded addresses, so the whole site looks dead from here.
+    let held = served.get("/api/recover/127.0.1.1/21101").await;
+    assert_eq!(held.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(held.json()["Details"], json!({"Hostname": "127.0.1.1", "Port": 21101}));
+    assert!(held.message().starts_with("Recovery not attempted: no replica answers"), "{}", held.text);
+    let unknown = served.get("/api/recover-lite/127.0.9.9/3306/127.0.1.2/21102").await;
+    assert_eq!(unknown.json()["Code"], "ERROR");
+    assert_eq!(served.get("/api/audit-recovery").await.json(), json!([]));
 }
 
 #[tokio::test]
@@ -400,4 +416,46 @@ async fn answers_are_compressed_for_those_who_ask() {
     let served = Served::new().await;
     let answered = served.get_with("/api/all-instances", &[("accept-encoding", "gzip")]).await;
     assert_eq!(answered.headers["content-encoding"], "gzip");
+}
+
+#[tokio::test]
+async fn the_client_finds_the_service_among_several_and_asks_it() {
+    let served =
+        Served::with(r#"{"AuthenticationMethod": "basic", "HTTPAuthUser": "ann", "HTTPAuthPassword": "pw"}"#).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let here = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, served.router).await });
+    // Bound and dropped: nobody listens there.
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let urls = [format!("http://{gone}"), format!("{here}/api/")];
+    let known = |password: &str| cli::Credentials {
+        basic: Some(("ann".to_owned(), password.to_owned())),
+        ..cli::Credentials::default()
+    };
+    let service = cli::Http::leader_of(&urls, &known("pw")).await.expect("the second one");
+    assert_eq!(service.url(), format!("{here}/api"));
+    assert!(service.answers().await);
+    let options = cli::Options { alias: "alpha".to_owned(), ..cli::Options::default() };
+    let drawn = cli::run(cli::Program::Client, "topology", &options, &service).await.expect("a drawing");
+    assert_eq!(drawn.stdout.trim_end(), recorded("topology-hint.json")["Details"].as_str().expect("a drawing"));
+    let explained = cli::explain("alpha", &service).await.expect("an explanation");
+    assert!(explained.contains("nothing would be done: the cluster matches no entry of"), "{explained}");
+    let unknown = cli::explain("nosuch", &service).await.expect_err("no such cluster");
+    assert!(unknown.to_string().contains("there is no cluster"), "{unknown}");
+
+    let refused = cli::Http::leader_of(&urls, &known("wrong")).await.expect_err("a wrong password");
+    assert!(matches!(refused, cli::TransportError::Unauthorised { .. }), "{refused}");
+    assert!(!refused.to_string().contains("wrong"), "{refused}");
+    let nobody = cli::Http::leader_of(&[urls[0].clone(), urls[0].clone()], &known("pw")).await;
+    assert!(matches!(nobody, Err(cli::TransportError::NoLeader { .. })));
+}
+
+#[tokio::test]
+async fn a_caller_in_this_process_needs_neither_prefix_nor_permission() {
+    let known = manager(r#"{"URLPrefix": "/x", "ReadOnly": true, "AuthenticationMethod": "oauth"}"#).await;
+    let router = router_for_this_process(known, Metrics::install());
+    let (status, body) = get(&router, "/api/disable-global-recoveries").await.expect("an answer");
+    assert_eq!((status, String::from_utf8_lossy(&body).contains(r#""Code":"OK""#)), (200, true));
+    assert_eq!(get(&router, "/api/nosuch").await.expect("an answer").0, 404);
+    assert!(get(&router, "no path").await.is_err());
 }

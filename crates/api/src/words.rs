@@ -1,8 +1,6 @@
 //! An explanation as text for people.
 
-use std::fmt::Write as _;
-
-use planner::{Decision, Explanation, Plan, Rehearsal};
+use planner::{Decision, Explanation, Plan};
 
 /// Returns `explanation` as lines of text.
 pub(crate) fn of(explanation: &Explanation) -> String {
@@ -15,17 +13,16 @@ pub(crate) fn of(explanation: &Explanation) -> String {
         text += "  nothing is wrong\n";
     }
     for diagnosis in &explanation.diagnoses {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {}: {}: {}", diagnosis.subject, diagnosis.code, diagnosis.code.description());
+        text.push_str(&format!("  {}: {}: {}\n", diagnosis.subject, diagnosis.code, diagnosis.code.description()));
         for remark in &diagnosis.structure {
-            let _ = writeln!(text, "    {remark}: {}", remark.description());
+            text.push_str(&format!("    {remark}: {}\n", remark.description()));
         }
     }
     match &explanation.decision {
         Decision::Hold(hold) => {
-            let _ = writeln!(text, "  nothing is done: {hold}");
+            text.push_str(&format!("  nothing is done: {hold}\n"));
             if let Some(remedy) = hold.remedy(&explanation.primary) {
-                let _ = writeln!(text, "  to change that: {remedy}");
+                text.push_str(&format!("  to change that: {remedy}\n"));
             }
         }
         Decision::Act(plan) => put_plan(&mut text, plan),
@@ -35,25 +32,26 @@ pub(crate) fn of(explanation: &Explanation) -> String {
 }
 
 fn put_plan(text: &mut String, plan: &Plan) {
-    let _ = writeln!(text, "  this is done: promote {} in place of {}", plan.successor, plan.failed);
-    let _ = writeln!(text, "  {}", plan.certificate);
+    text.push_str(&format!("  this is done: promote {} in place of {}\n", plan.successor, plan.failed));
+    text.push_str(&format!("  {}\n", plan.certificate));
     for step in &plan.steps {
-        let _ = writeln!(text, "  {:>3} {}", step.number, step.action);
+        text.push_str(&format!("  {:>3} {}\n", step.number, step.action));
     }
 }
 
 fn put_rehearsal(text: &mut String, explanation: &Explanation) {
-    let Rehearsal { hold, choice, certificate, steps } = &explanation.if_primary_died;
-    let _ = writeln!(text, "\nIf {} died this moment:", explanation.primary);
-    match (hold, &choice.chosen) {
+    let rehearsal = &explanation.if_primary_died;
+    let choice = &rehearsal.choice;
+    text.push_str(&format!("\nIf {} died this moment:\n", explanation.primary));
+    match (&rehearsal.hold, &choice.chosen) {
         (Some(hold), _) => {
-            let _ = writeln!(text, "  nothing would be done: {hold}");
+            text.push_str(&format!("  nothing would be done: {hold}\n"));
             if let Some(remedy) = hold.remedy(&explanation.primary) {
-                let _ = writeln!(text, "  to change that: {remedy}");
+                text.push_str(&format!("  to change that: {remedy}\n"));
             }
         }
         (None, Some(chosen)) => {
-            let _ = writeln!(text, "  {chosen} would be promoted");
+            text.push_str(&format!("  {chosen} would be promoted\n"));
         }
         (None, None) => {}
     }
@@ -64,12 +62,12 @@ fn put_rehearsal(text: &mut String, explanation: &Explanation) {
             _ if why.is_empty() => format!("candidate, rule {}", candidate.preference.rule),
             _ => format!("rejected: {}", why.join(", ")),
         };
-        let _ = writeln!(text, "  - {}: {verdict}", candidate.key);
+        text.push_str(&format!("  - {}: {verdict}\n", candidate.key));
     }
-    if let Some(certificate) = certificate {
-        let _ = writeln!(text, "  {certificate}");
+    if let Some(certificate) = &rehearsal.certificate {
+        text.push_str(&format!("  {certificate}\n"));
     }
-    for (number, step) in steps.iter().enumerate() {
-        let _ = writeln!(text, "  {:>3} {step}", number + 1);
+    for (number, step) in rehearsal.steps.iter().enumerate() {
+        text.push_str(&format!("  {:>3} {step}\n", number + 1));
     }
 }

@@ -1,7 +1,5 @@
 //! Help texts, made from the tables of commands and options.
 
-use std::fmt::Write as _;
-
 use crate::client_args;
 use crate::commands::{self, Command};
 use crate::options::Program;
@@ -73,8 +71,7 @@ pub fn usage() -> String {
     text += "Flags come before any other word, with one dash or two: -flag value, -flag=value.\n\n";
     for flag in server_args::FLAGS {
         let value = if flag.is_switch { String::new() } else { " VALUE".to_owned() };
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:<34}{}", format!("-{}{value}", flag.name), flag.about);
+        text.push_str(&format!("  {:<34}{}\n", format!("-{}{value}", flag.name), flag.about));
     }
     text
 }
@@ -85,11 +82,11 @@ pub(crate) fn client_help() -> String {
     text += "Options take one dash or two: -i db1, --alias shop, --alias=shop.\n\n";
     for option in client_args::OPTIONS {
         let long = option.long.map(|long| format!(", --{long}")).unwrap_or_default();
-        let _ = writeln!(text, "  {:<26}{}", format!("-{}{long}", option.short), option.about);
+        text.push_str(&format!("  {:<26}{}\n", format!("-{}{long}", option.short), option.about));
     }
     text += "\nEnvironment:\n\n";
     for (name, about) in client_args::ENVIRONMENT {
-        let _ = writeln!(text, "  {name:<34}{about}");
+        text.push_str(&format!("  {name:<34}{about}\n"));
     }
     text.push('\n');
     text + &commands_of(Program::Client)
@@ -102,9 +99,20 @@ fn commands_of(program: Program) -> String {
         if command.section != section {
             section = command.section;
             let gap = if text.is_empty() { "" } else { "\n" };
-            let _ = writeln!(text, "{gap}{section}:");
+            text.push_str(&format!("{gap}{section}:\n"));
         }
-        let _ = writeln!(text, "\t{:<40}{}", command.name, command.summary);
+        text.push_str(&format!("\t{:<40}{}\n", command.name, command.summary));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_see_first() {
+        insta::assert_snapshot!("client_help", client_help());
+        insta::assert_snapshot!("cheat_sheet", cheat_sheet());
+    }
 }

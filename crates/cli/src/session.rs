@@ -47,10 +47,20 @@ pub async fn run(
 ) -> Result<Outcome, Failure> {
     let found = commands::find(command, program).ok_or_else(|| Failure::Unsupported(command.to_owned()))?;
     let mut outcome = Outcome::default();
-    for options in each_instance(program, options) {
+    let options = if program == Program::Orchestrator { with_this_host(found, options) } else { options.clone() };
+    for options in each_instance(program, &options) {
         outcome.stdout += &run_once(program, found, &options, transport).await?.stdout;
     }
     Ok(outcome)
+}
+
+/// An instance that is not named is this host, except where a slip would do harm.
+fn with_this_host(command: &Command, options: &Options) -> Options {
+    let reads_instance = command.reads.split(' ').any(|option| matches!(option, "-i" | "-i|-alias"));
+    if !reads_instance || command.name == "forget" || !options.instance.is_empty() || !options.alias.is_empty() {
+        return options.clone();
+    }
+    Options { instance: gethostname::gethostname().to_string_lossy().into_owned(), ..options.clone() }
 }
 
 /// `orchestrator -i` may name several instances.
@@ -84,10 +94,8 @@ async fn run_once(
         }
         Action::Call { path, show } => {
             let path = path(options)?;
-            let counted = match command.counts {
-                Some(counts) if program == Program::Orchestrator => count(transport, &counts(options)?).await?,
-                _ => 0,
-            };
+            let counts = command.counts && program == Program::Orchestrator;
+            let before = if counts { unacknowledged(transport).await? } else { 0 };
             let value = match checked(ask(transport, &path).await?) {
                 Err(Failure::Refused { message, .. })
                     if command.tolerates == Some(message.as_str()) && program == Program::Orchestrator =>
@@ -96,17 +104,19 @@ async fn run_once(
                 }
                 other => other?,
             };
+            let after = if counts { unacknowledged(transport).await? } else { 0 };
+            let counted = before.saturating_sub(after);
             Ok(Outcome::of(&show(&Answer { value: &value, options, program, counted })?))
         }
     }
 }
 
-/// Returns the number of items that all pages of `path` have together.
-async fn count(transport: &impl Transport, path: &str) -> Result<usize, Failure> {
+/// Returns how many recoveries nobody acknowledged.
+async fn unacknowledged(transport: &impl Transport) -> Result<usize, Failure> {
     const PAGE: usize = 20;
     let mut total = 0;
     for page in 0.. {
-        let value = checked(ask(transport, &format!("{path}/{page}?unacknowledged=true")).await?)?;
+        let value = checked(ask(transport, &format!("audit-recovery/{page}?unacknowledged=true")).await?)?;
         let items = value.as_array().map_or(0, Vec::len);
         total += items;
         if items < PAGE {
@@ -146,4 +156,22 @@ fn json(path: &str, status: u16, body: &[u8]) -> Result<Value, TransportError> {
         status,
         text: String::from_utf8_lossy(body).trim().chars().take(200).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_host_stands_in_where_that_does_no_harm() {
+        let nothing = Options::default();
+        let found = |name| commands::find(name, Program::Orchestrator).expect(name);
+        assert!(!with_this_host(found("topology"), &nothing).instance.is_empty());
+        assert!(!with_this_host(found("stop-slave"), &nothing).instance.is_empty());
+        for command in ["forget", "clusters", "downtimed"] {
+            assert_eq!(with_this_host(found(command), &nothing), nothing, "{command}");
+        }
+        let named = Options { alias: "shop".to_owned(), ..Options::default() };
+        assert_eq!(with_this_host(found("topology"), &named), named);
+    }
 }

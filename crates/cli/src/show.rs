@@ -1,7 +1,5 @@
 //! How answers become lines.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -15,7 +13,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) options: &'a Options,
     /// Who shows it.
     pub(crate) program: Program,
-    /// How many recoveries were not acknowledged before; for the commands that count them.
+    /// How many recoveries were acknowledged; for the commands that count them.
     pub(crate) counted: usize,
 }
 
@@ -57,8 +55,7 @@ pub(crate) fn spaced(value: &Value) -> String {
     let mut line = String::new();
     for part in format!("{value:#}").lines() {
         let separator = if line.is_empty() { "" } else { " " };
-        // Writing to a String cannot fail.
-        let _ = write!(line, "{separator}{}", part.trim_start());
+        line.push_str(&format!("{separator}{}", part.trim_start()));
     }
     line
 }

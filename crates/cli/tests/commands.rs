@@ -76,7 +76,6 @@ const ANSWERS: &[(&str, &str)] = &[
     ("ack-recovery/cluster/alpha?comment=fixed", "ack-recovery-cluster"),
     ("ack-recovery/instance/127.0.2.2/21202?comment=fixed", "ack-recovery-instance"),
     ("audit-recovery/0?unacknowledged=true", "audit-recovery"),
-    ("audit-recovery/alias/alpha/0?unacknowledged=true", "audit-recovery"),
     ("disable-global-recoveries", "disable-global-recoveries"),
     ("enable-global-recoveries", "enable-global-recoveries"),
     ("check-global-recoveries", "check-global-recoveries"),
@@ -145,7 +144,6 @@ check-global-recoveries
 reload-configuration
 api path=clusters
 api path=/api/nosuch
-which-instance
 topology i=[::1
 nosuchcommand
 ";
@@ -210,6 +208,13 @@ async fn analysis_of_structure_only_shows_all_codes_in_the_binary() {
 }
 
 #[tokio::test]
+async fn the_client_needs_an_instance() {
+    let transport = Recorded::new(ANSWERS);
+    let refused = run(Program::Client, "which-instance", &options(&[]), &transport).await;
+    assert_eq!(refused, Err(Failure::Missing("instance")));
+}
+
+#[tokio::test]
 async fn the_binary_runs_once_for_each_instance() {
     let transport = Recorded::new(ANSWERS);
     let several = Options { instance: "127.0.1.2:21102, 127.0.1.4:21104".to_owned(), ..options(&[]) };
@@ -224,8 +229,37 @@ fn help_of_both_programs() {
     insta::assert_snapshot!("topic", cli::topic("register-candidate") + &cli::topic("nosuch"));
 }
 
+/// Has recoveries to acknowledge until somebody does.
+struct Acknowledging(Mutex<bool>);
+
+impl Transport for Acknowledging {
+    async fn get(&self, path: &str) -> Result<(u16, Vec<u8>), TransportError> {
+        let mut done = self.0.lock().expect("no panic");
+        let answer = match path {
+            "audit-recovery/0?unacknowledged=true" if *done => "[{}]".to_owned(),
+            "audit-recovery/0?unacknowledged=true" => format!("[{}]", vec!["{}"; 20].join(",")),
+            "audit-recovery/1?unacknowledged=true" => "[{},{}]".to_owned(),
+            _ => {
+                *done = true;
+                r#"{"Code":"OK","Message":"","Details":"127.0.1.1:21101"}"#.to_owned()
+            }
+        };
+        Ok((200, answer.into_bytes()))
+    }
+}
+
+#[tokio::test]
+async fn the_binary_counts_what_it_acknowledged() {
+    let transport = Acknowledging(Mutex::new(false));
+    let told = Options { alias: "alpha".to_owned(), reason: "fixed".to_owned(), ..options(&[]) };
+    let outcome = run(Program::Orchestrator, "ack-cluster-recoveries", &told, &transport).await.expect("an answer");
+    assert_eq!(outcome.stdout, "21 recoveries acknowledged\n");
+}
+
 /// Fails a few times before it answers, as a service that restarts.
-struct Restarting(Mutex<Vec<Result<(u16, Vec<u8>), TransportError>>>);
+struct Restarting(Mutex<Vec<Answered>>);
+
+type Answered = Result<(u16, Vec<u8>), TransportError>;
 
 impl Transport for Restarting {
     async fn get(&self, _path: &str) -> Result<(u16, Vec<u8>), TransportError> {

@@ -208,6 +208,11 @@ impl Judge<'_> {
                 self.refuse(&[bind, enabled], message.to_owned());
             }
         }
+        if self.raw.bool(enabled) && self.raw.list(Id::RaftNodes).len() > 1 {
+            let message = "RaftEnabled with several RaftNodes is not built yet, and nodes that do not agree could each \
+                           promote another server: run one node, with RaftEnabled false";
+            self.refuse(&[Id::RaftNodes, enabled], message.to_owned());
+        }
         if self.raw.text(Id::RaftAdvertise).is_empty() {
             let bind = self.raw.text(bind).to_owned();
             self.now.adjust(Id::RaftAdvertise, Value::Text(bind));
@@ -304,15 +309,16 @@ impl Judge<'_> {
 
     /// Serving in the clear what was meant to be protected is worse than not starting.
     fn server_tls(&mut self) {
-        for id in [Id::UseSSL, Id::UseMutualTLS] {
-            if self.raw.bool(id) && id.key().effect == Effect::NotYet {
-                let message = format!(
-                    "{} is not built yet, and without it everything would be served in the clear: set it to false \
-                     and let a proxy on this host speak TLS",
-                    id.name()
-                );
-                self.refuse(&[id], message);
-            }
+        let id = Id::UseMutualTLS;
+        if self.raw.bool(id) && id.key().effect == Effect::NotYet {
+            let message = "UseMutualTLS is not built yet, and without it anybody would be served: set it to false and let a \
+                           proxy on this host check client certificates";
+            self.refuse(&[id], message.to_owned());
+        }
+        let (certificate, key) = (Id::SSLCertFile, Id::SSLPrivateKeyFile);
+        if self.raw.bool(Id::UseSSL) && (self.raw.text(certificate).is_empty() || self.raw.text(key).is_empty()) {
+            let message = "UseSSL needs SSLCertFile and SSLPrivateKeyFile: set both";
+            self.refuse(&[Id::UseSSL, certificate, key], message.to_owned());
         }
     }
 

@@ -198,11 +198,11 @@ table! {
         AccessTokenExpiryMinutes: Uint = 1440, NotYet, "Minutes that a token lasts.";
     }
     ServerTls {
-        UseSSL: Bool = false, NotYet, "Serve HTTPS. Refused while it is not built, so that nothing travels in the clear by surprise.";
+        UseSSL: Bool = false, Restart, "Serve HTTPS (TLS 1.2 or newer).";
         UseMutualTLS: Bool = false, NotYet, "Demand client certificates of accepted units (OU). Refused while it is not built.";
         SSLSkipVerify: Bool = false, NotYet, "Do not verify the certificates of other nodes.";
-        SSLPrivateKeyFile: Text = "", NotYet, "Private key (PEM).";
-        SSLCertFile: Text = "", NotYet, "Certificate (PEM).";
+        SSLPrivateKeyFile: Text = "", Restart, "Private key (PEM, not encrypted).";
+        SSLCertFile: Text = "", Restart, "Certificate (PEM).";
         SSLCAFile: Text = "", NotYet, "Authority that signs client certificates (PEM).";
         SSLValidOUs: List = [], NotYet, "Accepted units (OU).";
     }

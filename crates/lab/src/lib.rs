@@ -31,11 +31,12 @@ mod server;
 pub mod servers;
 mod stage;
 pub mod sweep;
+pub mod tale;
 mod template;
 mod watcher;
 mod writer;
 
-pub use failover::{Failover, Fault, Resumed, Times};
+pub use failover::{Failing, Failover, Fault, Resumed, Times};
 pub use fleet::{Fleet, FleetBuilder, Tree};
 pub use manager::{ManagerProcess, manager_binary, manager_binary_of};
 pub use process::Signal;

@@ -115,6 +115,9 @@ pub struct Preference {
     pub format: Reverse<topology::BinlogFormat>,
     /// Release line: the older can be a source of the newer.
     pub line: (u16, u16),
+    /// Transactions that it received and has to apply before it can take writes.
+    #[serde(default)]
+    pub unapplied: u64,
     /// Address, so that no two are equal.
     pub key: InstanceKey,
 }
@@ -280,6 +283,7 @@ impl Judge<'_> {
             lacks: lacks.count(),
             format: Reverse(replica.binlog.format),
             line: replica.version.line(),
+            unapplied: held.subtract(&replica.gtid.executed).count(),
             key: replica.key.clone(),
         }
     }

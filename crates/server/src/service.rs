@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum_server::tls_rustls::RustlsConfig;
 use config::{Config, Loaded};
 use manager::{Manager, Mode};
 use store::Store;
@@ -58,6 +59,7 @@ pub async fn start(files: Files, config: Config, mode: Mode) -> anyhow::Result<M
 /// Where requests come in.
 enum Listener {
     Tcp(TcpListener),
+    Tls(TcpListener, RustlsConfig),
     Socket(UnixListener, PathBuf),
 }
 
@@ -80,17 +82,20 @@ impl Listener {
             },
             None => TcpListener::bind(address).await,
         };
-        Ok(Self::Tcp(bound.map_err(|error| {
+        let bound = bound.map_err(|error| {
             let hint = remedy(&error);
             anyhow::Error::new(error).context(format!("cannot listen on {address} (ListenAddress): {hint}"))
-        })?))
+        })?;
+        if !config.tls.enabled {
+            return Ok(Self::Tcp(bound));
+        }
+        Ok(Self::Tls(bound, tls(config).await?))
     }
 
     fn describe(&self) -> String {
         match self {
-            Self::Tcp(listener) => {
-                listener.local_addr().map_or_else(|error| error.to_string(), |at| format!("http://{at}"))
-            }
+            Self::Tcp(listener) => url("http", listener),
+            Self::Tls(listener, _) => url("https", listener),
             Self::Socket(_, path) => path.display().to_string(),
         }
     }
@@ -111,6 +116,16 @@ impl Listener {
         let serving = async {
             match self {
                 Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
+                Self::Tls(listener, tls) => {
+                    let handle = axum_server::Handle::new();
+                    let stopper = handle.clone();
+                    tokio::spawn(async move {
+                        stop.await;
+                        stopper.graceful_shutdown(Some(DRAIN));
+                    });
+                    let server = axum_server::from_tcp_rustls(listener.into_std()?, tls)?;
+                    server.handle(handle).serve(router.into_make_service()).await
+                }
                 Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
             }
         };
@@ -130,6 +145,23 @@ fn remedy(error: &std::io::Error) -> &'static str {
         ErrorKind::PermissionDenied => "this user may not: set a port above 1023, or give the right to",
         _ => "set it to host:port, or to \":3000\" for all addresses of this machine",
     }
+}
+
+fn url(scheme: &str, listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|error| error.to_string(), |at| format!("{scheme}://{at}"))
+}
+
+/// Reads certificate and key.
+async fn tls(config: &Config) -> anyhow::Result<RustlsConfig> {
+    // An error means that a provider is installed already.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let files = &config.tls.files;
+    let (Some(certificate), Some(key)) = (&files.certificate, &files.key) else {
+        anyhow::bail!("UseSSL needs SSLCertFile and SSLPrivateKeyFile");
+    };
+    RustlsConfig::from_pem_file(certificate, key).await.with_context(|| {
+        format!("cannot use {} (SSLCertFile) with {} (SSLPrivateKeyFile)", certificate.display(), key.display())
+    })
 }
 
 /// Removes a socket that a process left behind when it died; one that answers is somebody's.

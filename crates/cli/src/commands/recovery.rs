@@ -20,9 +20,9 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(SECTION, "recover-lite", "-i [-d]", |options| recover("recover-lite", options), key_of_details, "Recover now, without running hooks")
         .tolerating(NOTHING_WRONG),
     Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more")
-        .counting(fixed!("audit-recovery")),
+        .counting(),
     Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster")
-        .counting(|options| Ok(format!("audit-recovery/alias/{}", options.cluster_hint()?))),
+        .counting(),
     Command::new(SECTION, "ack-instance-recoveries", "-i -reason", acknowledge_instance, acknowledged_instance, "Acknowledge the recoveries of a failed instance"),
     Command::new(SECTION, "disable-global-recoveries", "", fixed!("disable-global-recoveries"), switched, "Stop all automatic recoveries"),
     Command::new(SECTION, "enable-global-recoveries", "", fixed!("enable-global-recoveries"), switched, "Allow automatic recoveries again"),
@@ -81,7 +81,10 @@ fn acknowledged(answer: &Answer<'_>) -> Lines {
 }
 
 fn acknowledged_instance(answer: &Answer<'_>) -> Lines {
-    key_of_details(answer)
+    match answer.program {
+        Program::Client => key_of_details(answer),
+        Program::Orchestrator => acknowledged(answer),
+    }
 }
 
 fn switched(answer: &Answer<'_>) -> Lines {

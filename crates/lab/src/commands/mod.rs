@@ -2,21 +2,27 @@
 
 use std::future::Future;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 
 mod bench;
+mod calm;
+mod campaign;
 mod clean;
+mod crash;
+mod demo;
 mod fetch;
 mod fleet;
 
 /// What the lab can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::Arguments),
     Fetch(fetch::Arguments),
     Fleet(fleet::Arguments),
     Bench(bench::Arguments),
+    Campaign(campaign::Arguments),
     Clean(clean::Arguments),
 }
 
@@ -24,21 +30,24 @@ impl Command {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Demo(arguments) => demo::run(arguments).await,
             Self::Fetch(arguments) => fetch::run(&arguments).await,
             Self::Fleet(arguments) => fleet::run(arguments).await,
+            Self::Campaign(arguments) => campaign::run(arguments).await,
             Self::Bench(arguments) => bench::run(arguments).await,
             Self::Clean(arguments) => clean::run(&arguments),
         }
     }
 }
 
-/// Runs `work` until it ends, or until Ctrl-C or SIGTERM: then it is dropped, and with it all that it started.
-async fn interrupted(work: impl Future<Output = Result<()>>) -> Result<()> {
+/// Runs `work` until it ends, or until Ctrl-C or SIGTERM: then it is dropped, and with it all that it started, and nothing
+/// is returned.
+async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     tokio::select! {
-        outcome = work => outcome,
-        _ = terminate.recv() => bail!("ended by SIGTERM"),
-        _ = interrupt.recv() => bail!("ended by Ctrl-C"),
+        outcome = work => outcome.map(Some),
+        _ = terminate.recv() => Ok(None),
+        _ = interrupt.recv() => Ok(None),
     }
 }
