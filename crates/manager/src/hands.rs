@@ -147,6 +147,8 @@ async fn catch_up(hub: &Arc<Hub>, candidate: &InstanceKey, donor: &InstanceKey, 
     let Grip { mut server, channel } = grip(hub, candidate).map_err(sentence)?;
     let own = read(hub, candidate).await?;
     // Moving drops the relay log; MariaDB would lose what it received and did not apply, MySQL fetches it again.
+    // Its applier may be stopped, as a person left it.
+    applied(server.apply_received(&channel, CATCH_UP_WAITS).await)?;
     applied(server.wait_applied(&own.held(), CATCH_UP_WAITS).await)?;
     server.stop_replication(&channel).await.map_err(sentence)?;
     let change = SourceChange { channel: channel.clone(), ..SourceChange::to(donor.clone()) };

@@ -288,16 +288,18 @@ impl Judge<'_> {
         }
     }
 
-    /// Returns the sibling that can serve all that `candidate` lacks from its binary logs.
+    /// Returns the sibling that can serve all that `candidate` lacks from its binary logs. A source sends all that it
+    /// has: one with transactions of its own would spread them.
     fn donor(&self, candidate: &InstanceKey, lacks: &GtidSet) -> Option<InstanceKey> {
+        let has_logged = |sibling: &Instance| sibling.gtid.executed.contains(lacks);
         self.answering
             .iter()
             .filter(|sibling| &sibling.key != candidate && sibling.can_be_source())
-            .filter(|sibling| sibling.held().contains(lacks))
+            .filter(|sibling| sibling.held().contains(lacks) && rightful(sibling, self.failed) == sibling.held())
             .filter(|sibling| sibling.gtid.purged.intersect(lacks).is_empty())
-            .filter(|sibling| sibling.channel().is_none_or(|channel| channel.applier_errno == 0))
+            .filter(|sibling| has_logged(sibling) || applies_now(sibling))
+            .min_by_key(|sibling| !has_logged(sibling))
             .map(|sibling| sibling.key.clone())
-            .next()
     }
 
     fn rule(&self, key: &InstanceKey) -> PromotionRule {
@@ -310,6 +312,11 @@ impl Judge<'_> {
         }
         self.facts.replicas.iter().find(|other| self.rule(other) == PromotionRule::Must).cloned()
     }
+}
+
+/// True when `replica` is about to apply, and so to log, what it received: only then can it pass it on.
+fn applies_now(replica: &Instance) -> bool {
+    replica.channel().is_some_and(|channel| channel.applier == ThreadState::Running && channel.delay_secs == 0)
 }
 
 /// Returns what `replica` holds and got by replication. Transactions of its own, which the failed primary never had, must

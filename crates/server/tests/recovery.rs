@@ -69,8 +69,19 @@ async fn a_topology_with_trouble_keeps_all_that_can_be_kept() -> anyhow::Result<
     errant.sql("SET GLOBAL super_read_only = 0").await?;
     errant.sql(&format!("SET gtid_next = '{errant_gtid}'; BEGIN; COMMIT; SET gtid_next = automatic")).await?;
     errant.sql("SET GLOBAL super_read_only = 1").await?;
+    // It holds one row that it did not apply, and lacks another.
     preferred.stop_applier().await?;
     primary.sql("INSERT INTO app.writes VALUES (1, 1, 1)").await?;
+    let received = async |_: &Service| {
+        let sql = "SELECT COUNT(*) FROM performance_schema.replication_connection_status
+                    WHERE GTID_SUBTRACT(@@global.gtid_executed, received_transaction_set) = ''";
+        let gtid = primary.executed().await.ok()?.replace('\n', "");
+        let sql = sql.replace("@@global.gtid_executed", &format!("'{gtid}'"));
+        (preferred.value(&sql).await.ok()? == "1").then_some(())
+    };
+    service.until("the row in the relay log", received).await;
+    preferred.stop_receiver().await?;
+    primary.sql("INSERT INTO app.writes VALUES (1, 2, 1)").await?;
     leaf.has_executed(&primary.executed().await?, PATIENCE).await?;
     assert_eq!(preferred.value("SELECT COUNT(*) FROM app.writes").await?, "0");
     service.ask(&path("refresh", preferred)).await;
@@ -79,13 +90,14 @@ async fn a_topology_with_trouble_keeps_all_that_can_be_kept() -> anyhow::Result<
     primary.kill9()?;
     let recovery = recovered(&service, 1).await;
     assert_eq!(recovery["SuccessorKey"]["Hostname"], preferred.key().host, "{recovery}");
-    assert_eq!(preferred.value("SELECT COUNT(*) FROM app.writes").await?, "1", "it caught up first");
+    assert_eq!(preferred.value("SELECT COUNT(*) FROM app.writes").await?, "2", "it caught up first");
     middle.replicating_from(preferred.key(), PATIENCE).await?;
     leaf.replicating_from(middle.key(), PATIENCE).await?;
     let lost = recovery["LostReplicas"].to_string();
     assert!(lost.contains(&errant.key().host), "{recovery}");
     let steps = service.ask(&format!("/api/audit-recovery-steps/{}", recovery["UID"].as_str().unwrap())).await;
     assert!(steps.to_string().contains(errant_gtid), "{steps}");
+    assert!(!preferred.executed().await?.contains("aaaaaaaa"), "the errant transaction went to the new primary");
     let downtimed = service.ask("/api/downtimed").await.to_string();
     assert!(downtimed.contains(&errant.key().host) && downtimed.contains(&primary.key().host), "{downtimed}");
     sees(&service, preferred, 3).await;
