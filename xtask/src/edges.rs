@@ -76,6 +76,7 @@ const TEST_EDGES: &[(&str, &str, &str)] = &[
     ("mysql", "lab", "probe and verbs on real servers"),
     ("manager", "lab", "stories on real servers"),
     ("api", "lab", "answers about real servers"),
+    ("api", "cli", "the client asks the router over a real connection"),
     ("cli", "lab", "commands against real servers"),
     ("server", "lab", "the binary against real servers"),
     ("lab", "manager", "campaigns look into the manager's own view"),
@@ -89,6 +90,7 @@ const BEHIND: &[(&str, &[&str], &str)] = &[
     ("openraft", &["consensus"], "one crate knows raft"),
     ("tower-http", &["api"], "one crate routes HTTP"),
     ("axum", &["api", "server"], "api makes the router, server owns the listener that serves it"),
+    ("axum-server", &["server"], "the listener of HTTPS"),
     ("reqwest", &["cli"], "one crate is an HTTP client"),
     ("clap", &["cli", "lab"], "two programs have a command line"),
 ];
