@@ -56,7 +56,6 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("api", "manager", "all that changes something goes through it"),
     ("api", "wire", "answers in its shapes"),
     ("cli", "topology", "addresses as people write them"),
-    ("cli", "wire", "reads the API's answers"),
     ("server", "topology", "one command in this process names instances"),
     ("server", "config", "reads the configuration files"),
     ("server", "analysis", "explains without a running service"),

@@ -15,6 +15,10 @@ use crate::writer::{Commit, Record, Writer, WriterOptions};
 
 /// How long anything may take after writes go on: moving replicas, ending the recovery, resuming.
 const AFTERWARDS: Duration = Duration::from_secs(60);
+/// How long the old primary may take to get all that was written since.
+const CATCHES_UP: Duration = Duration::from_secs(300);
+/// How long clients at full speed write before the fault.
+const BURST: Duration = Duration::from_millis(700);
 /// How long a stubborn client waits for an answer: longer than a failover takes.
 const STUBBORN: Duration = Duration::from_secs(120);
 
@@ -97,6 +101,20 @@ pub struct Failover {
     pub beyond: GtidSet,
     /// The old primary needed new data to come back.
     pub rebuilt: bool,
+    /// What clients at full speed wrote around the fault; nothing without such.
+    pub burst: Option<Record>,
+}
+
+/// How the primary fails.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// What befalls it.
+    pub fault: Fault,
+    /// How soon writes must go on.
+    pub limit: Duration,
+    /// Further clients that write from a moment before the fault until writes go on. (For ever at full speed, replicas
+    /// that are brought back would never catch up.)
+    pub burst: Option<WriterOptions>,
 }
 
 impl Failover {
@@ -104,8 +122,13 @@ impl Failover {
     /// acknowledged, the old primary is a replica, and the manager sees a healthy fleet.
     ///
     /// # Errors
-    /// When one of these does not happen: with what the manager says. Writes must go on within `limit`.
-    pub async fn run(stage: &Stage, primary: &Server, fault: Fault, limit: Duration) -> Result<Self> {
+    /// When one of these does not happen: with what the manager says.
+    pub async fn run(stage: &Stage, primary: &Server, failing: &Failing) -> Result<Self> {
+        let Failing { fault, limit, burst } = failing.clone();
+        let burst = match burst {
+            Some(options) => Some(full_speed(stage, options).await?),
+            None => None,
+        };
         let stubborn = match fault {
             Fault::Kill => None,
             Fault::Freeze | Fault::Cut => Some(stubborn(primary).await?),
@@ -117,6 +140,10 @@ impl Failover {
         let others: Vec<InstanceKey> = stage.fleet().keys();
         follow(stage, &others, primary.key(), new.key()).await?;
         let all_moved = at.elapsed();
+        let burst = match burst {
+            Some(writer) => Some(writer.stop().await),
+            None => None,
+        };
         let story = ended(stage, primary.key(), at_clock).await?;
         stage.acknowledge(&story.recovery.uid).await?;
 
@@ -125,6 +152,7 @@ impl Failover {
         let beyond = executed.subtract(&story.certificate().holds);
         let rebuilt = stage.fleet().rejoin(primary, new.key()).await?;
         stage.brought_back(primary.key()).await?;
+        stage.fleet().in_sync_with(&new, CATCHES_UP).await?;
         stage.settled(&new).await?;
 
         let since = |moment: Timestamp| moment.since(at_clock);
@@ -137,7 +165,7 @@ impl Failover {
             all_moved,
         };
         let (old, new) = (primary.key().clone(), new.key().clone());
-        Ok(Self { old, new, at, at_clock, times, story, resumed, beyond, rebuilt })
+        Ok(Self { old, new, at, at_clock, times, story, resumed, beyond, rebuilt, burst })
     }
 
     /// Returns which rules this failover broke, a sentence each; empty is good. `lost` are acknowledged rows that are gone.
@@ -225,6 +253,16 @@ async fn stubborn(primary: &Server) -> Result<Writer> {
     let options = WriterOptions { connections: 2, limit: STUBBORN, pause: Duration::from_millis(1) };
     let writer = Writer::to(vec![primary.key().clone()], options);
     writer.commits_again(Instant::now(), AFTERWARDS).await?;
+    Ok(writer)
+}
+
+/// Starts more clients of whoever is writable, and lets them write for a moment.
+async fn full_speed(stage: &Stage, options: WriterOptions) -> Result<Writer> {
+    let writer = Writer::start(stage.fleet(), options);
+    let begun = Instant::now();
+    while begun.elapsed() < BURST {
+        writer.commits_again(Instant::now(), AFTERWARDS).await?;
+    }
     Ok(writer)
 }
 

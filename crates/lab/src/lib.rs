@@ -36,7 +36,7 @@ mod template;
 mod watcher;
 mod writer;
 
-pub use failover::{Failover, Fault, Resumed, Times};
+pub use failover::{Failing, Failover, Fault, Resumed, Times};
 pub use fleet::{Fleet, FleetBuilder, Tree};
 pub use manager::{ManagerProcess, manager_binary, manager_binary_of};
 pub use process::Signal;

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use lab::report::{self, Series};
-use lab::{Failover, Fault, Fleet, Plot, Product, Record, Stage, TwoWritable, WriterOptions, manager_binary_of};
+use lab::{Failing, Failover, Fault, Fleet, Plot, Product, Stage, TwoWritable, WriterOptions, manager_binary_of};
 
+use super::campaign::verdict;
 use super::unless_interrupted;
 
 /// Measure the manager on real servers
@@ -28,28 +29,28 @@ enum What {
 /// Exits with an error when a hard rule is broken: two writable servers at one time, a lost row in spite of semi-sync, a
 /// lost row that the certificate does not name, a replica that does not follow, a recovery that failed.
 #[derive(Debug, Args)]
-struct FailoverArguments {
+pub(super) struct FailoverArguments {
     /// mysql-9.7, mariadb-10.11 or mariadb-11.8
     #[arg(long, default_value = "mysql-9.7")]
-    flavor: Product,
+    pub(super) flavor: Product,
     /// How many times the primary fails
     #[arg(long, default_value_t = 50)]
-    kills: u32,
-    /// Commits wait for so many replicas (lossless semi-sync), and the writer writes at full speed
+    pub(super) kills: u32,
+    /// Commits wait for so many replicas (lossless semi-sync), and four clients write at full speed around the fault
     #[arg(long, value_name = "N")]
-    semi_sync: Option<u16>,
+    pub(super) semi_sync: Option<u16>,
     /// kill, freeze (SIGSTOP) or cut (network; needs root)
     #[arg(long, default_value = "kill")]
-    fault: Fault,
+    pub(super) fault: Fault,
     /// How many replicas the primary has
     #[arg(long, default_value_t = 3)]
-    replicas: usize,
+    pub(super) replicas: usize,
     /// Which build of the manager: debug or release; the one beside this program without this
     #[arg(long)]
-    manager: Option<String>,
+    pub(super) manager: Option<String>,
     /// Append the result as a section in Markdown to this file
     #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
+    pub(super) markdown: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -61,27 +62,25 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 /// All that was measured.
 struct Measured {
     failovers: Vec<Failover>,
-    record: Record,
+    /// Rows that were acknowledged.
+    acknowledged: usize,
     two_writable: Vec<TwoWritable>,
     /// Acknowledged rows that are gone, for each failover.
     lost: Vec<usize>,
 }
 
-async fn failovers(arguments: &FailoverArguments) -> Result<()> {
+/// Measures failovers, tells the result, and fails when a rule was broken.
+pub(super) async fn failovers(arguments: &FailoverArguments) -> Result<()> {
     let program = manager_binary_of(arguments.manager.as_deref())?;
     let mut fleet = Fleet::builder().product(arguments.flavor).primary_with_replicas(arguments.replicas);
-    let mut plot_writer = WriterOptions::default();
     if let Some(count) = arguments.semi_sync {
         fleet = fleet.semi_sync(count);
-        plot_writer = WriterOptions { connections: 4, pause: Duration::ZERO, ..plot_writer };
     }
     if arguments.fault == Fault::Cut {
         fleet = fleet.in_namespaces();
     }
-    let mut plot = Plot::new(fleet, program);
-    plot.writer = plot_writer;
-    let (stage, failed) = play(arguments, plot).await?;
-    let (failovers, stage) = (failed.failovers, stage);
+    let plot = Plot::new(fleet, program);
+    let (stage, Played { failovers, error }) = play(arguments, plot).await?;
     let measured = conclude(stage, failovers).await?;
     let text = markdown(arguments, &measured);
     println!("\n{text}");
@@ -89,8 +88,8 @@ async fn failovers(arguments: &FailoverArguments) -> Result<()> {
         append(file, &text)?;
     }
     let mut broken = broken_rules(arguments, &measured);
-    broken.extend(failed.error);
-    if broken.is_empty() { Ok(()) } else { bail!("{} rules are broken:\n- {}", broken.len(), broken.join("\n- ")) }
+    broken.extend(error);
+    verdict(&broken)
 }
 
 /// The failovers until the last, or until one went wrong.
@@ -103,11 +102,15 @@ async fn play(arguments: &FailoverArguments, plot: Plot) -> Result<(Stage, Playe
     let stage = Stage::set(plot).await?;
     let mut played = Played { failovers: Vec::new(), error: None };
     let mut primary = stage.fleet().server(0).clone();
-    let limit = Duration::from_secs(if arguments.fault == Fault::Kill { 20 } else { 40 });
+    let failing = Failing {
+        fault: arguments.fault,
+        limit: Duration::from_secs(if arguments.fault == Fault::Kill { 20 } else { 40 }),
+        burst: arguments.semi_sync.map(|_| WriterOptions { connections: 4, pause: Duration::ZERO, ..WriterOptions::default() }),
+    };
     for round in 1..=arguments.kills {
         // The manager's polls and the faults must not keep step.
         tokio::time::sleep(Duration::from_millis(u64::from(round * 377 % 1000))).await;
-        match Failover::run(&stage, &primary, arguments.fault, limit).await {
+        match Failover::run(&stage, &primary, &failing).await {
             Ok(failover) => {
                 println!("{round:>3}  {}", failover.line());
                 primary = stage.fleet().find(&failover.new).context("a server of the fleet")?.clone();
@@ -141,8 +144,13 @@ async fn conclude(stage: Stage, failovers: Vec<Failover>) -> Result<Measured> {
         };
         missing.iter().filter(sent).count()
     };
-    let lost = (0..=failovers.len()).map(lost_in).collect();
-    Ok(Measured { failovers, record, two_writable, lost })
+    let mut lost: Vec<usize> = (0..=failovers.len()).map(lost_in).collect();
+    let mut acknowledged = record.acknowledged().count();
+    for (index, burst) in failovers.iter().enumerate().filter_map(|(index, failover)| Some((index, failover.burst.as_ref()?))) {
+        lost[index] += burst.verify(primary).await?.missing.len();
+        acknowledged += burst.acknowledged().count();
+    }
+    Ok(Measured { failovers, acknowledged, two_writable, lost })
 }
 
 fn broken_rules(arguments: &FailoverArguments, measured: &Measured) -> Vec<String> {
@@ -177,7 +185,7 @@ fn unexcused(fault: Fault, measured: &Measured) -> Vec<&TwoWritable> {
 
 fn markdown(arguments: &FailoverArguments, measured: &Measured) -> String {
     let kind = match arguments.semi_sync {
-        Some(count) => format!(", semi-sync AFTER_SYNC waiting for {count}, writer at full speed"),
+        Some(count) => format!(", semi-sync AFTER_SYNC waiting for {count}, four clients at full speed"),
         None => String::new(),
     };
     let build = arguments.manager.as_deref().unwrap_or("same as the lab's");
@@ -199,9 +207,8 @@ fn markdown(arguments: &FailoverArguments, measured: &Measured) -> String {
     let lines = [
         format!("two writable servers: {} times", unexcused(arguments.fault, measured).len()),
         format!(
-            "acknowledged rows: {} written ({:.0}/s), {lost} lost, in {} failovers",
-            measured.record.acknowledged().count(),
-            measured.record.throughput(),
+            "acknowledged rows: {} written, {lost} lost, in {} failovers",
+            measured.acknowledged,
             measured.lost.iter().filter(|lost| **lost > 0).count()
         ),
         format!("certificates: {proved} prove that nothing is lost; {named} name all that the old primary had more"),

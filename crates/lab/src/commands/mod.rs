@@ -7,7 +7,10 @@ use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 
 mod bench;
+mod calm;
+mod campaign;
 mod clean;
+mod crash;
 mod demo;
 mod fetch;
 mod fleet;
@@ -19,6 +22,7 @@ pub enum Command {
     Fetch(fetch::Arguments),
     Fleet(fleet::Arguments),
     Bench(bench::Arguments),
+    Campaign(campaign::Arguments),
     Clean(clean::Arguments),
 }
 
@@ -29,6 +33,7 @@ impl Command {
             Self::Demo(arguments) => demo::run(arguments).await,
             Self::Fetch(arguments) => fetch::run(&arguments).await,
             Self::Fleet(arguments) => fleet::run(arguments).await,
+            Self::Campaign(arguments) => campaign::run(arguments).await,
             Self::Bench(arguments) => bench::run(arguments).await,
             Self::Clean(arguments) => clean::run(&arguments),
         }

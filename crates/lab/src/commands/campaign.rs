@@ -1,0 +1,128 @@
+//! `lab campaign`.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use lab::{Fault, Product};
+
+use super::{bench, calm, crash, unless_interrupted};
+
+/// Repeat what must hold, for as long as you like, on real servers
+///
+/// Each round prints a line; the command fails when a rule was broken. `--list` tells what each campaign does.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Which campaign
+    #[arg(required_unless_present = "list")]
+    name: Option<Name>,
+    /// Tell what each campaign does
+    #[arg(long)]
+    list: bool,
+    /// How many rounds; each campaign has a number of its own
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// mysql-9.7, mariadb-10.11 or mariadb-11.8
+    #[arg(long, default_value = "mysql-9.7")]
+    flavor: Product,
+    /// Which build of the manager: debug or release; the one beside this program without this
+    #[arg(long)]
+    manager: Option<String>,
+    /// Seconds that a state without a failover is kept and looked at (no-failover)
+    #[arg(long, default_value_t = 12)]
+    hold: u64,
+    /// Seconds that the manager is stopped (no-failover)
+    #[arg(long, default_value_t = 30)]
+    stopped: u64,
+    /// Append the result as a section in Markdown to this file
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<std::path::PathBuf>,
+}
+
+/// The campaigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Name {
+    NoFailover,
+    Freeze,
+    Cut,
+    Crash,
+}
+
+impl Name {
+    /// Returns what it does, and how many rounds are usual.
+    fn about(self) -> (&'static str, u32) {
+        match self {
+            Self::NoFailover => (
+                "what looks like a failure and is none: an operator stops replication on all replicas; appliers fail \
+                 while receivers run; the manager is stopped for 30 s and resumed; the primary freezes for 0.8 s; the \
+                 primary restarts within PrimaryRestartGraceSeconds. Nobody may be promoted, writes must go on.",
+                3,
+            ),
+            Self::Freeze => (
+                "SIGSTOP of the primary: writes must go on elsewhere within 8 s; when it resumes it is made read-only, \
+                 and no row that was sent to it after the fault may be acknowledged.",
+                10,
+            ),
+            Self::Cut => ("as freeze, by a network cut without a reset (network namespaces; needs root).", 10),
+            Self::Crash => (
+                "the primary is killed, and in the middle of its recovery the manager too; the restarted manager must \
+                 go on with the recovery or close it, writes must go on, all replicas must follow.",
+                20,
+            ),
+        }
+    }
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments) -> Result<()> {
+    let Some(name) = arguments.name.filter(|_| !arguments.list) else {
+        list();
+        return Ok(());
+    };
+    let rounds = arguments.rounds.unwrap_or(name.about().1);
+    let begun = Instant::now();
+    unless_interrupted(play(name, rounds, &arguments)).await?.context("interrupted before the end")?;
+    println!("campaign {}: {rounds} rounds held, in {:.0} s", word(name), begun.elapsed().as_secs_f64());
+    Ok(())
+}
+
+async fn play(name: Name, rounds: u32, arguments: &Arguments) -> Result<()> {
+    let (flavor, manager) = (arguments.flavor, arguments.manager.clone());
+    let faults = |fault| bench::FailoverArguments {
+        flavor,
+        kills: rounds,
+        semi_sync: None,
+        fault,
+        replicas: 3,
+        manager: manager.clone(),
+        markdown: arguments.markdown.clone(),
+    };
+    match name {
+        Name::Freeze => bench::failovers(&faults(Fault::Freeze)).await,
+        Name::Cut => bench::failovers(&faults(Fault::Cut)).await,
+        Name::Crash => crash::run(rounds, flavor, manager.as_deref()).await,
+        Name::NoFailover => {
+            let times = calm::Times {
+                hold: Duration::from_secs(arguments.hold),
+                stopped: Duration::from_secs(arguments.stopped),
+            };
+            calm::run(rounds, flavor, manager.as_deref(), times).await
+        }
+    }
+}
+
+fn list() {
+    for name in Name::value_variants() {
+        let (about, rounds) = name.about();
+        println!("{}  ({rounds} rounds)\n    {about}\n", word(*name));
+    }
+}
+
+fn word(name: Name) -> String {
+    name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// Fails with all sentences, if there are any.
+pub(super) fn verdict(broken: &[String]) -> Result<()> {
+    if broken.is_empty() { Ok(()) } else { bail!("{} rules are broken:\n- {}", broken.len(), broken.join("\n- ")) }
+}
