@@ -18,7 +18,7 @@ mod testimony;
 
 pub use code::{Code, Structure};
 pub use facts::Facts;
-pub use policy::{ClusterFilter, KeyFilter, Policy};
+pub use policy::{ClusterFilter, Filter, KeyFilter, Policy};
 pub use testimony::{Testimony, Witness};
 
 use serde::{Deserialize, Serialize};

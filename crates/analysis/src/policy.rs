@@ -6,61 +6,43 @@ use std::time::Duration;
 
 use topology::{Cluster, InstanceKey};
 
-/// A filter on instances that somebody configured.
-#[derive(Clone)]
-pub struct KeyFilter(Arc<dyn Fn(&InstanceKey) -> bool + Send + Sync>);
+/// A filter that somebody configured, on whatever it is asked about.
+pub struct Filter<T>(Arc<dyn Fn(&T) -> bool + Send + Sync>);
 
-impl KeyFilter {
+/// A filter on instances.
+pub type KeyFilter = Filter<InstanceKey>;
+
+/// A filter on clusters.
+pub type ClusterFilter = Filter<Cluster>;
+
+impl<T> Filter<T> {
     /// Returns the filter that `holds` decides.
-    pub fn new(holds: impl Fn(&InstanceKey) -> bool + Send + Sync + 'static) -> Self {
+    pub fn new(holds: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(holds))
     }
 
-    /// True when `key` is meant.
-    pub fn holds(&self, key: &InstanceKey) -> bool {
-        (self.0)(key)
+    /// True when `subject` is meant.
+    pub fn holds(&self, subject: &T) -> bool {
+        (self.0)(subject)
     }
 }
 
-impl Default for KeyFilter {
+impl<T> Default for Filter<T> {
     /// Returns the filter that means nobody.
     fn default() -> Self {
         Self::new(|_| false)
     }
 }
 
-impl fmt::Debug for KeyFilter {
+impl<T> Clone for Filter<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Filter<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("KeyFilter")
-    }
-}
-
-/// A filter on clusters that somebody configured.
-#[derive(Clone)]
-pub struct ClusterFilter(Arc<dyn Fn(&Cluster) -> bool + Send + Sync>);
-
-impl ClusterFilter {
-    /// Returns the filter that `holds` decides.
-    pub fn new(holds: impl Fn(&Cluster) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(holds))
-    }
-
-    /// True when `cluster` is meant.
-    pub fn holds(&self, cluster: &Cluster) -> bool {
-        (self.0)(cluster)
-    }
-}
-
-impl Default for ClusterFilter {
-    /// Returns the filter that means no cluster.
-    fn default() -> Self {
-        Self::new(|_| false)
-    }
-}
-
-impl fmt::Debug for ClusterFilter {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("ClusterFilter")
+        out.write_str("Filter")
     }
 }
 

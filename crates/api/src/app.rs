@@ -29,11 +29,7 @@ pub(crate) struct Api {
 pub fn router(manager: Manager, metrics: Metrics) -> Router {
     let prefix = manager.config().listen.url_prefix.clone();
     let api = Api { manager, metrics };
-    let mut paths = Router::new();
-    for route in routes::table() {
-        paths = mount(paths, &api, route);
-    }
-    let paths = paths.fallback(other).with_state(api.clone());
+    let paths = mounted(&api, Guard::Permission);
     let served = if prefix.is_empty() {
         paths
     } else {
@@ -46,10 +42,31 @@ pub fn router(manager: Manager, metrics: Metrics) -> Router {
         .layer(CompressionLayer::new())
 }
 
+/// Returns the same for a caller within this process, without prefix and without permissions: who could open the database
+/// may do everything anyway.
+pub fn router_for_this_process(manager: Manager, metrics: Metrics) -> Router {
+    mounted(&Api { manager, metrics }, Guard::None).layer(middleware::from_fn(refuse_odd_paths))
+}
+
+/// What stands before routes that change something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    Permission,
+    None,
+}
+
+fn mounted(api: &Api, guard: Guard) -> Router {
+    let mut paths = Router::new();
+    for route in routes::table() {
+        paths = mount(paths, api, route, guard);
+    }
+    paths.fallback(other).with_state(api.clone())
+}
+
 /// Mounts a route with and without a trailing slash. A `HEAD` of what changes something changes nothing.
-fn mount(paths: Router<Api>, api: &Api, route: Route) -> Router<Api> {
+fn mount(paths: Router<Api>, api: &Api, route: Route, guard: Guard) -> Router<Api> {
     let mut handler = route.handler.fallback(not_found);
-    if route.info.access == Access::Write {
+    if route.info.access == Access::Write && guard == Guard::Permission {
         handler = handler
             .layer(middleware::from_fn_with_state(api.clone(), auth::authorise))
             .layer(middleware::from_fn(nothing_for_head));

@@ -28,7 +28,7 @@ mod simple_time;
 mod tests;
 mod words;
 
-pub use app::{get, router};
+pub use app::{get, router, router_for_this_process};
 pub use metrics::Metrics;
 pub use route::{Access, RouteInfo};
 pub use routes::all as routes;

@@ -13,11 +13,28 @@ use store::{ClusterFacts, ObservedInstance, Store};
 use tower::ServiceExt as _;
 
 use crate::fixture::{instances, recorded, watched};
-use crate::{Access, Metrics, router, routes};
+use crate::{Access, Metrics, get, router, router_for_this_process, routes};
 
 fn config(text: &str) -> Config {
     let file = config::SourceFile { name: "test.json".to_owned(), text: text.to_owned() };
     config::parse(&[file], &NoSurroundings).unwrap_or_else(|problems| panic!("{problems:?}")).config
+}
+
+/// Returns a manager that knows the recorded servers.
+async fn manager(text: &str) -> Manager {
+    let store = Store::open(":memory:", store::Mode::Own).expect("a store in memory");
+    let now = topology::Timestamp(jiff::Timestamp::now().as_microsecond());
+    let observed = instances("all-instances.json")
+        .iter()
+        .map(|shown| {
+            let mut watched = watched(shown, now);
+            watched.seen = Some(now);
+            ObservedInstance { watched: Arc::new(watched), facts: ClusterFacts::default() }
+        })
+        .collect();
+    store.save_instances(observed).expect("saved");
+    let same: Arc<manager::Reload> = Arc::new(|config, _| Ok((config.clone(), Vec::new())));
+    Manager::start(config(text), store, Mode::OneCommand, same).await.expect("started")
 }
 
 /// What is served over the nine recorded servers, probed a moment ago.
@@ -47,20 +64,7 @@ impl Served {
     }
 
     async fn with(text: &str) -> Self {
-        let store = Store::open(":memory:", store::Mode::Own).expect("a store in memory");
-        let now = topology::Timestamp(jiff::Timestamp::now().as_microsecond());
-        let observed = instances("all-instances.json")
-            .iter()
-            .map(|shown| {
-                let mut watched = watched(shown, now);
-                watched.seen = Some(now);
-                ObservedInstance { watched: Arc::new(watched), facts: ClusterFacts::default() }
-            })
-            .collect();
-        store.save_instances(observed).expect("saved");
-        let same: Arc<manager::Reload> = Arc::new(|config, _| Ok((config.clone(), Vec::new())));
-        let manager = Manager::start(config(text), store, Mode::OneCommand, same).await.expect("started");
-        Self { router: router(manager, Metrics::install()) }
+        Self { router: router(manager(text).await, Metrics::install()) }
     }
 
     async fn send(&self, request: Request<Body>) -> Answered {
@@ -444,4 +448,14 @@ async fn the_client_finds_the_service_among_several_and_asks_it() {
     assert!(!refused.to_string().contains("wrong"), "{refused}");
     let nobody = cli::Http::leader_of(&[urls[0].clone(), urls[0].clone()], &known("pw")).await;
     assert!(matches!(nobody, Err(cli::TransportError::NoLeader { .. })));
+}
+
+#[tokio::test]
+async fn a_caller_in_this_process_needs_neither_prefix_nor_permission() {
+    let known = manager(r#"{"URLPrefix": "/x", "ReadOnly": true, "AuthenticationMethod": "oauth"}"#).await;
+    let router = router_for_this_process(known, Metrics::install());
+    let (status, body) = get(&router, "/api/disable-global-recoveries").await.expect("an answer");
+    assert_eq!((status, String::from_utf8_lossy(&body).contains(r#""Code":"OK""#)), (200, true));
+    assert_eq!(get(&router, "/api/nosuch").await.expect("an answer").0, 404);
+    assert!(get(&router, "no path").await.is_err());
 }

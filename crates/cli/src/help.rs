@@ -105,3 +105,14 @@ fn commands_of(program: Program) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_see_first() {
+        insta::assert_snapshot!("client_help", client_help());
+        insta::assert_snapshot!("cheat_sheet", cheat_sheet());
+    }
+}

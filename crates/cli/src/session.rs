@@ -47,10 +47,20 @@ pub async fn run(
 ) -> Result<Outcome, Failure> {
     let found = commands::find(command, program).ok_or_else(|| Failure::Unsupported(command.to_owned()))?;
     let mut outcome = Outcome::default();
-    for options in each_instance(program, options) {
+    let options = if program == Program::Orchestrator { with_this_host(found, options) } else { options.clone() };
+    for options in each_instance(program, &options) {
         outcome.stdout += &run_once(program, found, &options, transport).await?.stdout;
     }
     Ok(outcome)
+}
+
+/// An instance that is not named is this host, except where a slip would do harm.
+fn with_this_host(command: &Command, options: &Options) -> Options {
+    let reads_instance = command.reads.split(' ').any(|option| matches!(option, "-i" | "-i|-alias"));
+    if !reads_instance || command.name == "forget" || !options.instance.is_empty() || !options.alias.is_empty() {
+        return options.clone();
+    }
+    Options { instance: gethostname::gethostname().to_string_lossy().into_owned(), ..options.clone() }
 }
 
 /// `orchestrator -i` may name several instances.
@@ -146,4 +156,22 @@ fn json(path: &str, status: u16, body: &[u8]) -> Result<Value, TransportError> {
         status,
         text: String::from_utf8_lossy(body).trim().chars().take(200).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_host_stands_in_where_that_does_no_harm() {
+        let nothing = Options::default();
+        let found = |name| commands::find(name, Program::Orchestrator).expect(name);
+        assert!(!with_this_host(found("topology"), &nothing).instance.is_empty());
+        assert!(!with_this_host(found("stop-slave"), &nothing).instance.is_empty());
+        for command in ["forget", "clusters", "downtimed"] {
+            assert_eq!(with_this_host(found(command), &nothing), nothing, "{command}");
+        }
+        let named = Options { alias: "shop".to_owned(), ..Options::default() };
+        assert_eq!(with_this_host(found("topology"), &named), named);
+    }
 }

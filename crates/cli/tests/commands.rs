@@ -144,7 +144,6 @@ check-global-recoveries
 reload-configuration
 api path=clusters
 api path=/api/nosuch
-which-instance
 topology i=[::1
 nosuchcommand
 ";
@@ -206,6 +205,13 @@ async fn analysis_of_structure_only_shows_all_codes_in_the_binary() {
         let outcome = run(program, "replication-analysis", &Options::default(), &transport).await.expect(file);
         assert_eq!(outcome.stdout, "127.0.1.1:21101 (cluster 127.0.1.1:21101): ErrantGTIDStructureWarning\n", "{file}");
     }
+}
+
+#[tokio::test]
+async fn the_client_needs_an_instance() {
+    let transport = Recorded::new(ANSWERS);
+    let refused = run(Program::Client, "which-instance", &options(&[]), &transport).await;
+    assert_eq!(refused, Err(Failure::Missing("instance")));
 }
 
 #[tokio::test]

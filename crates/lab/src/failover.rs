@@ -180,7 +180,10 @@ impl Failover {
         rule(!self.story.recovery.is_successful, format!("the recovery failed: {:?}", self.story.recovery.errors));
         rule(self.story.recovery.successor.as_ref() != Some(&self.new), "writes go on elsewhere than said".to_owned());
         rule(semi_sync && lost > 0, format!("{lost} acknowledged rows are lost in spite of semi-sync"));
-        rule(lost > 0 && certificate.proves_nothing_lost(), format!("{lost} rows are lost and nothing was certified to be"));
+        rule(
+            lost > 0 && certificate.proves_nothing_lost(),
+            format!("{lost} rows are lost and nothing was certified to be"),
+        );
         rule(lost > 0 && !self.is_named(), format!("{} was lost and is not named by: {certificate}", self.beyond));
         let counted = usize::try_from(self.beyond.count()).unwrap_or(usize::MAX);
         rule(lost > counted, format!("{lost} rows are lost, and the old primary had only {counted} more"));

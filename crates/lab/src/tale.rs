@@ -27,7 +27,8 @@ pub fn events(story: &Story) -> Vec<Event> {
     let certificate = format!("; {}", story.certificate());
     let sentences = story.sentences.iter().filter(|sentence| !sentence.message.starts_with("will handle"));
     events.extend(sentences.map(|sentence| {
-        let what = sentence.message.replace(&certificate, "").replace("nothing to do (none configured)", "none configured");
+        let what =
+            sentence.message.replace(&certificate, "").replace("nothing to do (none configured)", "none configured");
         Event { at: sentence.at, what }
     }));
     events
@@ -51,7 +52,11 @@ pub fn timed(mut events: Vec<Event>, zero: Timestamp) -> String {
 
 /// Returns a span of time as people say it.
 pub fn span(time: Duration) -> String {
-    if time < Duration::from_secs(2) { format!("{} ms", time.as_millis()) } else { format!("{:.1} s", time.as_secs_f64()) }
+    if time < Duration::from_secs(2) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
 }
 
 /// Returns `text` in lines that fit, the first behind `first`, the others as far in.
@@ -81,7 +86,8 @@ mod tests {
     #[test]
     fn events_stand_in_the_order_of_time_with_their_distance() {
         let event = |micros, what: &str| Event { at: Timestamp(micros), what: what.to_owned() };
-        let text = timed(vec![event(4_500, "promoted"), event(1_000, "killed"), event(-400, "written")], Timestamp(1_000));
+        let text =
+            timed(vec![event(4_500, "promoted"), event(1_000, "killed"), event(-400, "written")], Timestamp(1_000));
         let expected = "\
        -2 ms  written
        +0 ms  killed

@@ -14,7 +14,7 @@ use store::{Command, Ending, StepOutcome};
 use topology::InstanceKey;
 
 use crate::hooks::{self, Facts, Report, Shell};
-use crate::hub::Hub;
+use crate::hub::{Hub, lock};
 use crate::recovery::Recovered;
 use crate::{hands, narrator};
 
@@ -41,6 +41,9 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Recovered {
     let mut lost: Vec<InstanceKey> = run.plan.lost.iter().map(|lost| lost.key.clone()).collect();
     let mut promoted = run.finished.get(&run.plan.point_of_no_return()) == Some(&Outcome::Done);
     let mut refused = false;
+    if !promoted {
+        lock(&hub.undecided).insert(run.uid.clone());
+    }
     for stage in stages(&run.plan) {
         run.told.set("isSuccessful", promoted.to_string());
         run.told.set("lostReplicas", narrator::list(&lost));
@@ -179,9 +182,18 @@ async fn retreat(hub: &Arc<Hub>, run: &Run) {
             Action::Promote { server, .. } if run.finished.contains_key(&step.number) => {
                 hands::disown(hub, run, server).await;
             }
+            Action::Fence { server, .. } if run.finished.contains_key(&step.number) => {
+                // A candidate that may have been opened for writes leaves the old primary closed.
+                let promoting = run.finished.contains_key(&run.plan.point_of_no_return());
+                let was_fenced = run.finished.get(&step.number) == Some(&Outcome::Done) && !promoting;
+                if let Err(error) = hands::unfence(hub, server, was_fenced).await {
+                    narrator::tell(hub, &run.uid, format!("{server} may still be read-only: {error}")).await;
+                }
+            }
             _ => {}
         }
     }
+    lock(&hub.undecided).remove(&run.uid);
     if run.plan.steps.iter().any(|step| matches!(step.action, Action::RunHooks(_))) {
         run_hooks(hub, HookList::PostUnsuccessfulFailover, &run.told, Some(&run.uid)).await;
     }

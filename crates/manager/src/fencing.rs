@@ -5,7 +5,7 @@ use std::sync::Arc;
 use store::Command;
 use topology::InstanceKey;
 
-use crate::hub::Hub;
+use crate::hub::{Hub, lock};
 use crate::{audit, hands};
 
 /// Looks at `key`, which was just read: a server on record as demoted is fenced when it is writable; one that replicates
@@ -17,6 +17,10 @@ pub(crate) fn look_at(hub: &Arc<Hub>, key: &InstanceKey) {
     let Some(instance) = &watched.instance else { return };
     if demoted.uuid.is_some() && instance.uuid != demoted.uuid {
         // Another server was given the address.
+        return;
+    }
+    if lock(&hub.undecided).contains(&demoted.recovery_uid) {
+        // Nobody was promoted yet: the recovery itself sees to it.
         return;
     }
     // What was seen before it was replaced says nothing.

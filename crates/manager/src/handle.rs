@@ -73,10 +73,11 @@ impl Manager {
         }
         let hub = Arc::new(hub);
         if mode != Mode::OneCommand {
+            // First of all: a recovery that is not over decides what may be done to its servers.
+            resume::resume_all(&hub).await?;
             for key in hub.observatory.keys() {
                 watcher::watch(&hub, &key);
             }
-            resume::resume_all(&hub).await?;
             hub.spawn(seed(Arc::clone(&hub), config.discovery.seeds.clone()));
             hub.spawn(cycle::run(Arc::clone(&hub)));
             hub.spawn(caretaker::tell_alive(Arc::clone(&hub)));

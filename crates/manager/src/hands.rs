@@ -89,7 +89,10 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::CatchUp { candidate, donor, until } => catch_up(hub, candidate, donor, until).await,
         Action::Drain { candidate, until, within } => drain(hub, candidate, until, *within).await,
         Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
-        Action::Promote { server, writable, semi_sync } => promote(hub, server, *writable, *semi_sync).await,
+        Action::Promote { server, writable, semi_sync } => {
+            lock(&hub.undecided).remove(&run.uid);
+            promote(hub, server, *writable, *semi_sync).await
+        }
         Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
         Action::Detach { replica } => detach(hub, replica).await,
         Action::Publish { primary } => publish(hub, run, primary).await,
@@ -290,6 +293,12 @@ async fn downtime(hub: &Arc<Hub>, key: &InstanceKey, lasts: Duration) -> Perform
     let downtime = Downtime { owner, reason, begins, ends: begins.plus(lasts) };
     hub.declare(Command::BeginDowntime { key: key.clone(), downtime }).await.map_err(sentence)?;
     done("")
+}
+
+/// Takes the fence of the old primary back, when nobody was promoted in its place.
+pub(crate) async fn unfence(hub: &Arc<Hub>, key: &InstanceKey, was_fenced: bool) -> Result<(), Error> {
+    hub.declare(Command::Reinstate { key: key.clone() }).await?;
+    if was_fenced { set_writable(hub, key).await } else { Ok(()) }
 }
 
 /// Puts a candidate that may have been opened for writes, and was not confirmed, on record as demoted.

@@ -55,6 +55,8 @@ pub(crate) struct Hub {
     pub(crate) suspects: Mutex<BTreeSet<InstanceKey>>,
     /// Clusters in which a recovery of this process is running, with its uid.
     pub(crate) recovering: Mutex<BTreeMap<String, String>>,
+    /// Recoveries that have not begun to open a new primary: until then the old one is not to be fenced for coming back.
+    pub(crate) undecided: Mutex<BTreeSet<String>>,
     /// Pulses of sources.
     pub(crate) pulses: Mutex<BTreeMap<InstanceKey, Pulse>>,
     /// True when this node could last tell the store that it lives.
@@ -86,6 +88,7 @@ impl Hub {
             watchers: Mutex::default(),
             suspects: Mutex::default(),
             recovering: Mutex::default(),
+            undecided: Mutex::default(),
             pulses: Mutex::default(),
             healthy: AtomicBool::new(true),
             holds: Mutex::default(),

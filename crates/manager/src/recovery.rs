@@ -88,13 +88,16 @@ pub(crate) async fn detect(hub: &Arc<Hub>, diagnosis: &Diagnosis, with_hooks: bo
     Ok(id)
 }
 
+/// Tells why the failure of `key` is not recovered from; again only when the reason is another.
+pub(crate) fn tell_once(hub: &Hub, key: &InstanceKey, reason: &str) {
+    if lock(&hub.holds).insert(key.clone(), reason.to_owned()).as_deref() != Some(reason) {
+        tracing::warn!(instance = %key, %reason, "not recovered");
+    }
+}
+
 async fn hold_back(hub: &Arc<Hub>, diagnosis: &Diagnosis, hold: &Hold) {
     let facts = &diagnosis.facts;
-    let sentence = hold.to_string();
-    let news = lock(&hub.holds).insert(facts.key.clone(), sentence.clone()).as_ref() != Some(&sentence);
-    if news {
-        tracing::warn!(instance = %facts.key, cluster = %facts.cluster_name, code = %diagnosis.code, reason = %hold, "held");
-    }
+    tell_once(hub, &facts.key, &hold.to_string());
     if let Some(blocking_recovery_id) = hold.blocking_recovery() {
         let (key, cluster, code) = (facts.key.clone(), facts.cluster_name.clone(), diagnosis.code.compat().to_owned());
         let command = Command::BlockRecovery { key, cluster, code, blocking_recovery_id, at: hub.now() };

@@ -14,6 +14,8 @@ use crate::{Error, discovery, executor, hands, hooks, narrator, watcher};
 pub(crate) async fn resume_all(hub: &Arc<Hub>) -> Result<(), Error> {
     for recovery in hub.store.running_recoveries()? {
         lock(&hub.recovering).insert(recovery.cluster_name.clone(), recovery.uid.clone());
+        // Whether the old primary has a successor is looked into now; until then it is left as it is.
+        lock(&hub.undecided).insert(recovery.uid.clone());
         let hub_of_task = Arc::clone(hub);
         hub.spawn(async move {
             let (uid, cluster) = (recovery.uid.clone(), recovery.cluster_name.clone());
@@ -23,6 +25,7 @@ pub(crate) async fn resume_all(hub: &Arc<Hub>) -> Result<(), Error> {
                 tracing::error!(recovery = %uid, %error, "a recovery of an earlier process cannot be gone on with");
             }
             lock(&hub_of_task.recovering).remove(&cluster);
+            lock(&hub_of_task.undecided).remove(&uid);
             hub_of_task.nudge.notify_one();
         });
     }
@@ -48,6 +51,11 @@ async fn resume(hub: &Arc<Hub>, recovery: Recovery) -> Result<(), Error> {
     let old_primary_lives = hub.observatory.get(&plan.failed).is_some_and(|watched| watched.is_valid());
     if old_primary_lives && !was_promoting {
         start_receivers_again(hub, &plan, &record).await;
+        let fenced = plan.steps.iter().find(|step| matches!(step.action, Action::Fence { .. }));
+        let outcome = fenced.and_then(|fence| record.steps.iter().find(|done| done.number == fence.number));
+        // One that began and is not known to have failed may have been done.
+        let was_fenced = outcome.is_some_and(|done| matches!(done.outcome, None | Some(StepOutcome::Done)));
+        hands::unfence(hub, &plan.failed, was_fenced).await?;
         return close(hub, &recovery, "the primary came back, and nobody had been promoted").await;
     }
     go_on(hub, &recovery, plan, &record).await

@@ -14,7 +14,7 @@ use planner::Request;
 use topology::InstanceKey;
 
 use crate::hub::{Hub, lock};
-use crate::{hands, recovery, watcher};
+use crate::{Error, hands, recovery, watcher};
 
 /// Pauses between looks: short at first, when a death is fresh, and longer when it drags on.
 #[derive(Default)]
@@ -123,7 +123,15 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
         let (hub_of_task, snapshot) = (Arc::clone(hub), view.snapshot);
         let recovery =
             async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &Request::default()).await };
-        return hub.recover(recovery).await.is_ok();
+        return match hub.recover(recovery).await {
+            Ok(_) => true,
+            // Told where it was decided.
+            Err(Error::Held(_)) => false,
+            Err(error) => {
+                recovery::tell_once(hub, key, &error.to_string());
+                false
+            }
+        };
     }
     false
 }

@@ -126,6 +126,14 @@ fn held_back(diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
     if let Some(uid) = running {
         return Some(Hold::Running { uid: uid.to_owned() });
     }
+    // Not even a person's word may make a second primary; opening the replaced server for writes takes its record back.
+    if let Some(demoted) = snapshot.declared.demoted.get(&facts.key) {
+        let known = snapshot.instance(&facts.key).and_then(|instance| instance.uuid.as_ref());
+        if demoted.uuid.is_none() || known.is_none() || demoted.uuid.as_ref() == known {
+            let (successor, uid) = (demoted.successor.clone(), demoted.recovery_uid.clone());
+            return Some(Hold::Replaced { successor, uid });
+        }
+    }
     if request.forced {
         return None;
     }

@@ -44,6 +44,14 @@ pub enum Hold {
         /// That recovery.
         uid: String,
     },
+    /// It was replaced as a primary already, and what still points to it was left behind: promoting one of those would
+    /// make a second primary.
+    Replaced {
+        /// The primary that took over.
+        successor: InstanceKey,
+        /// The recovery that did it.
+        uid: String,
+    },
     /// A recovery of the same kind on this cluster was a short while ago.
     Cooldown {
         /// When the next may follow.
@@ -119,6 +127,10 @@ impl fmt::Display for Hold {
             Self::NotAutomated { key } => write!(out, "the cluster matches no entry of {key}"),
             Self::Disabled => write!(out, "automatic recoveries are disabled globally"),
             Self::Downtimed { by, reason, .. } => write!(out, "it is in downtime (by {by}: {reason})"),
+            Self::Replaced { successor, uid } => write!(
+                out,
+                "it was replaced by {successor} in recovery {uid}: what still replicates from it belongs below that one"
+            ),
             Self::Running { uid } => write!(out, "recovery {uid} of this cluster is running"),
             Self::Cooldown { uid, .. } => write!(
                 out,

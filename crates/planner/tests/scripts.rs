@@ -13,9 +13,9 @@ use analysis::{ClusterFilter, KeyFilter, Policy};
 use goldenscript::{ArgumentConsumer, Command};
 use planner::{Context, Decision, Kind, PastRecovery, Request};
 use topology::{
-    Binlog, Channel, Declared, Downtime, Flavor, Graph, Gtid, GtidMode, GtidSet, Instance, InstanceKey, Maintenance,
-    ProbeFailure, RegisteredRule, SemiSyncRole, ServerUuid, Snapshot, ThreadState, Timestamp, Unreachable, Version,
-    Watched, WritePolicy,
+    Binlog, Channel, Declared, Demoted, Downtime, Flavor, Graph, Gtid, GtidMode, GtidSet, Instance, InstanceKey,
+    Maintenance, ProbeFailure, RegisteredRule, SemiSyncRole, ServerUuid, Snapshot, ThreadState, Timestamp, Unreachable,
+    Version, Watched, WritePolicy,
 };
 
 type Failure = Box<dyn Error>;
@@ -67,6 +67,7 @@ impl goldenscript::Runner for Story {
             "timeout" => self.fail(&mut args, Unreachable::Hung, 1)?,
             "refuse-account" => self.fail(&mut args, Unreachable::AccessDenied, 1)?,
             "lose" => self.lose(&mut args)?,
+            "demoted" => self.demoted(&mut args)?,
             "downtime" => self.downtime(&mut args)?,
             "maintenance" => self.maintenance(&mut args)?,
             "rule" => self.rule(&mut args)?,
@@ -245,6 +246,21 @@ impl Story {
         lost.failure = Some(ProbeFailure { kind, message: kind.to_string(), partial: false });
         lost.failing_since = Some(self.now);
         lost.failures = 2;
+        Ok(String::new())
+    }
+
+    /// A server was replaced by another one in an earlier recovery.
+    fn demoted(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let server = key(&args.next_pos().ok_or("who?")?.value);
+        let successor = key(&args.next_pos().ok_or("by whom?")?.value);
+        let demoted = Demoted {
+            key: server.clone(),
+            uuid: ServerUuid::new(&uuid(&server)),
+            successor,
+            recovery_uid: "recovery-1".to_owned(),
+            at: self.now,
+        };
+        self.declared.demoted.insert(server, demoted);
         Ok(String::new())
     }
 

@@ -80,10 +80,7 @@ fn impossible_combinations_are_refused() {
             "orc.json:1: AuthenticationMethod: expected \"basic\", \"multi\", \"proxy\", \"token\", \"oauth\" or \"\", \
              found \"ldap\", with which everyone could do everything",
         ),
-        (
-            "{\"UseSSL\": true}",
-            "orc.json:1: UseSSL needs SSLCertFile and SSLPrivateKeyFile: set both",
-        ),
+        ("{\"UseSSL\": true}", "orc.json:1: UseSSL needs SSLCertFile and SSLPrivateKeyFile: set both"),
         ("{\"ListenAddress\": \"3000\"}", "orc.json:1: ListenAddress: expected host:port or :port, found \"3000\""),
         (
             "{\"MySQLTopologyUseMutualTLS\": true, \"MySQLTopologySSLCertFile\": \"/c.pem\"}",

@@ -165,9 +165,11 @@ fn broken_rules(arguments: &FailoverArguments, measured: &Measured) -> Vec<Strin
     if let Some(lost) = measured.lost.last().filter(|lost| **lost > 0) {
         broken.push(format!("{lost} acknowledged rows are lost without a failover"));
     }
-    broken.extend(unexcused(arguments.fault, measured).into_iter().map(|two| {
-        format!("{} and {} were both writable for {} ms", two.first, two.second, two.lasted.as_millis())
-    }));
+    broken.extend(
+        unexcused(arguments.fault, measured).into_iter().map(|two| {
+            format!("{} and {} were both writable for {} ms", two.first, two.second, two.lasted.as_millis())
+        }),
+    );
     broken
 }
 
@@ -175,7 +177,8 @@ fn broken_rules(arguments: &FailoverArguments, measured: &Measured) -> Vec<Strin
 /// by what it took from clients.
 fn unexcused(fault: Fault, measured: &Measured) -> Vec<&TwoWritable> {
     let resumes = |two: &TwoWritable| {
-        fault != Fault::Kill && measured.failovers.iter().any(|failover| failover.old == two.first || failover.old == two.second)
+        fault != Fault::Kill
+            && measured.failovers.iter().any(|failover| failover.old == two.first || failover.old == two.second)
     };
     measured.two_writable.iter().filter(|two| !resumes(two)).collect()
 }
@@ -196,7 +199,8 @@ fn markdown(arguments: &FailoverArguments, measured: &Measured) -> String {
         report::machine()
     );
     text.push_str(&report::table(&series(&measured.failovers)));
-    let proved = measured.failovers.iter().filter(|failover| failover.story.certificate().proves_nothing_lost()).count();
+    let proved =
+        measured.failovers.iter().filter(|failover| failover.story.certificate().proves_nothing_lost()).count();
     let named = measured.failovers.iter().filter(|failover| failover.is_named()).count();
     let lost: usize = measured.lost.iter().sum();
     let failed = measured.failovers.iter().filter(|failover| !failover.story.recovery.is_successful).count();

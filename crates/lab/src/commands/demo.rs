@@ -50,7 +50,10 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 
 async fn play(arguments: &Arguments) -> Result<()> {
     let program = manager_binary()?;
-    println!("\nStarting {}: a primary with three replicas, a writer, and the manager on embedded SQLite.", arguments.flavor);
+    println!(
+        "\nStarting {}: a primary with three replicas, a writer, and the manager on embedded SQLite.",
+        arguments.flavor
+    );
     println!("(The first start fetches the server from Debian, 55 MB, into the cache directory.)");
     let begun = Instant::now();
     let mut fleet = Fleet::builder().product(arguments.flavor).primary_with_replicas(3);
@@ -95,10 +98,19 @@ impl Demo {
         println!("Servers");
         for server in self.stage.fleet().servers() {
             let role = if server.key() == primary.key() { "primary" } else { "replica" };
-            println!("  {}  {role}  process {:<8} root: socket {}", server.key(), pid(server)?, server.socket().display());
+            println!(
+                "  {}  {role}  process {:<8} root: socket {}",
+                server.key(),
+                pid(server)?,
+                server.socket().display()
+            );
         }
         let (user, password) = Accounts::APPLICATION;
-        println!("  application account: {user} / {password}   manager's account: {} / {}", Accounts::MANAGER.0, Accounts::MANAGER.1);
+        println!(
+            "  application account: {user} / {password}   manager's account: {} / {}",
+            Accounts::MANAGER.0,
+            Accounts::MANAGER.1
+        );
         println!("\nLook, from another terminal");
         println!("  curl -s {api}/clusters");
         println!("  curl -s {api}/topology/{} | jq -r .Details", primary.key());
@@ -116,7 +128,9 @@ impl Demo {
     fn invite(&self, primary: &Server) -> Result<()> {
         println!("Kill the primary whenever you like, from another terminal:\n");
         println!("    kill -9 {}\n", pid(primary)?);
-        println!("(kill -STOP freezes it instead, which takes the manager some seconds to be sure of.) Ctrl-C ends the demo.\n");
+        println!(
+            "(kill -STOP freezes it instead, which takes the manager some seconds to be sure of.) Ctrl-C ends the demo.\n"
+        );
         Ok(())
     }
 
@@ -178,7 +192,9 @@ impl Demo {
         let new = self.stage.fleet().find(&successor).context("the new primary is one of ours")?.clone();
         self.stage.writer.commits_again(Instant::now(), PATIENCE).await?;
         let record = self.stage.writer.record();
-        let Some((last, first)) = handover(&record, old, &new) else { bail!("no row was written through {}", new.key()) };
+        let Some((last, first)) = handover(&record, old, &new) else {
+            bail!("no row was written through {}", new.key())
+        };
         println!("\n{} died. What happened, in milliseconds after the last row that it acknowledged:\n", old.key());
         print!("{}", tale::timed(self.happened(story, last, first, old, &new).await?, clock(last)));
         println!("\n{}", tale::certificate(story));
@@ -201,7 +217,10 @@ impl Demo {
         new: &Server,
     ) -> Result<Vec<Event>> {
         let mut events = tale::events(story);
-        events.push(Event { at: clock(last), what: format!("row {} is acknowledged by {}, the last one", last.id, old.key()) });
+        events.push(Event {
+            at: clock(last),
+            what: format!("row {} is acknowledged by {}, the last one", last.id, old.key()),
+        });
         let what = format!("ROW {} IS ACKNOWLEDGED BY {}: WRITES GO ON", first.id, new.key());
         events.push(Event { at: clock(first), what });
         self.others_follow(old, new).await?;
@@ -220,7 +239,9 @@ impl Demo {
     /// Acknowledges the recovery, so that the next is not held back, and makes the old primary a replica.
     async fn bring_back(&self, old: &Server, new: &Server, story: &Story) -> Result<()> {
         self.stage.acknowledge(&story.recovery.uid).await?;
-        println!("The demo has acknowledged the recovery (api/ack-recovery), or the next one would be held back for an hour.");
+        println!(
+            "The demo has acknowledged the recovery (api/ack-recovery), or the next one would be held back for an hour."
+        );
         if is_frozen(old) {
             println!("{} is frozen. Let it go on with: kill -CONT {}", old.key(), pid(old)?);
             while is_frozen(old) {
