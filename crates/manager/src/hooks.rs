@@ -62,6 +62,11 @@ impl Facts {
         self.values.insert(variable, value.into());
     }
 
+    /// Takes back who the successor is: nobody was promoted.
+    pub fn clear_successor(&mut self) {
+        self.values.retain(|variable, _| !variable.starts_with("ORC_SUCCESSOR_"));
+    }
+
     fn environment(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.values.iter().map(|(variable, value)| (*variable, value.as_str()))
     }

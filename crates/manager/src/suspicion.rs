@@ -125,13 +125,29 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
             async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &Request::default()).await };
         return match hub.recover(recovery).await {
             Ok(_) => true,
+<<<<<<< HEAD
             // Told where it was decided.
             Err(Error::Held(_)) => false,
             Err(error) => {
                 recovery::tell_once(hub, key, &error.to_string());
+=======
+            Err(error) => {
+                tell_why_not(hub, key, &error);
+>>>>>>> qa
                 false
             }
         };
     }
     false
+}
+
+/// Says once why a recovery did not begin. A hold has been told where it was decided.
+fn tell_why_not(hub: &Hub, key: &InstanceKey, error: &Error) {
+    if matches!(error, Error::Held(_)) {
+        return;
+    }
+    let sentence = error.to_string();
+    if lock(&hub.holds).insert(key.clone(), sentence.clone()).as_ref() != Some(&sentence) {
+        tracing::error!(instance = %key, %error, "A RECOVERY IS NEEDED AND DOES NOT BEGIN: it is tried again and again");
+    }
 }
