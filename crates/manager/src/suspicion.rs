@@ -124,16 +124,9 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
         let recovery =
             async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &Request::default()).await };
         return match hub.recover(recovery).await {
-            Ok(_) => true,
-<<<<<<< HEAD
-            // Told where it was decided.
-            Err(Error::Held(_)) => false,
-            Err(error) => {
-                recovery::tell_once(hub, key, &error.to_string());
-=======
+            Ok(recovered) => recovered.successor.is_some(),
             Err(error) => {
                 tell_why_not(hub, key, &error);
->>>>>>> qa
                 false
             }
         };
@@ -146,8 +139,7 @@ fn tell_why_not(hub: &Hub, key: &InstanceKey, error: &Error) {
     if matches!(error, Error::Held(_)) {
         return;
     }
-    let sentence = error.to_string();
-    if lock(&hub.holds).insert(key.clone(), sentence.clone()).as_ref() != Some(&sentence) {
+    if recovery::is_news(hub, key, &error.to_string()) {
         tracing::error!(instance = %key, %error, "A RECOVERY IS NEEDED AND DOES NOT BEGIN: it is tried again and again");
     }
 }

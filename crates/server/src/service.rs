@@ -82,19 +82,14 @@ impl Listener {
             },
             None => TcpListener::bind(address).await,
         };
-<<<<<<< HEAD
-        let hint = "is another orchestrator running? Set ListenAddress to another port";
-        let bound = bound.with_context(|| format!("cannot listen on {address} (ListenAddress): {hint}"))?;
+        let bound = bound.map_err(|error| {
+            let hint = remedy(&error);
+            anyhow::Error::new(error).context(format!("cannot listen on {address} (ListenAddress): {hint}"))
+        })?;
         if !config.tls.enabled {
             return Ok(Self::Tcp(bound));
         }
         Ok(Self::Tls(bound, tls(config).await?))
-=======
-        Ok(Self::Tcp(bound.map_err(|error| {
-            let hint = remedy(&error);
-            anyhow::Error::new(error).context(format!("cannot listen on {address} (ListenAddress): {hint}"))
-        })?))
->>>>>>> qa
     }
 
     fn describe(&self) -> String {
@@ -108,21 +103,6 @@ impl Listener {
     /// Serves until told to stop; requests that are running then are given [`DRAIN`].
     async fn serve(self, manager: Manager) -> anyhow::Result<()> {
         let router = api::router(manager, api::Metrics::install());
-<<<<<<< HEAD
-        match self {
-            Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await?,
-            Self::Tls(listener, tls) => {
-                let handle = axum_server::Handle::new();
-                let stopper = handle.clone();
-                tokio::spawn(async move {
-                    told_to_stop().await;
-                    stopper.graceful_shutdown(Some(GRACE));
-                });
-                let server = axum_server::from_tcp_rustls(listener.into_std()?, tls)?;
-                server.handle(handle).serve(router.into_make_service()).await?;
-            }
-            Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await?,
-=======
         let stopping = CancellationToken::new();
         let told = stopping.clone();
         let stop = async move {
@@ -136,21 +116,36 @@ impl Listener {
         let serving = async {
             match self {
                 Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
+                Self::Tls(listener, tls) => serve_tls(listener, tls, router, stop).await,
                 Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
             }
         };
         tokio::select! {
             served = serving => served?,
             () = drained => tracing::info!("connections that are still open are cut"),
->>>>>>> qa
         }
         Ok(())
     }
 }
 
-<<<<<<< HEAD
 fn url(scheme: &str, listener: &TcpListener) -> String {
     listener.local_addr().map_or_else(|error| error.to_string(), |at| format!("{scheme}://{at}"))
+}
+
+async fn serve_tls(
+    listener: TcpListener,
+    tls: RustlsConfig,
+    router: axum::Router,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let handle = axum_server::Handle::new();
+    let server = axum_server::from_tcp_rustls(listener.into_std()?, tls)?;
+    let serving = server.handle(handle.clone()).serve(router.into_make_service());
+    let stop = async move {
+        stop.await;
+        handle.graceful_shutdown(Some(DRAIN));
+    };
+    tokio::join!(serving, stop).0
 }
 
 /// Reads certificate and key.
@@ -164,7 +159,8 @@ async fn tls(config: &Config) -> anyhow::Result<RustlsConfig> {
     RustlsConfig::from_pem_file(certificate, key).await.with_context(|| {
         format!("cannot use {} (SSLCertFile) with {} (SSLPrivateKeyFile)", certificate.display(), key.display())
     })
-=======
+}
+
 /// Returns what to do when an address cannot be listened on.
 fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
@@ -173,7 +169,6 @@ fn remedy(error: &std::io::Error) -> &'static str {
         ErrorKind::PermissionDenied => "this user may not: set a port above 1023, or give the right to",
         _ => "set it to host:port, or to \":3000\" for all addresses of this machine",
     }
->>>>>>> qa
 }
 
 /// Removes a socket that a process left behind when it died; one that answers is somebody's.
