@@ -13,7 +13,8 @@ fn manager() -> &'static Path {
         if let Some(own) = std::env::var_os("ORCHESTRATOR_BIN") {
             return own.into();
         }
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "orchestrator-server"]).output().unwrap();
+        let built =
+            Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "orchestrator-server"]).output().unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         lab().parent().unwrap().join("orchestrator")
     })

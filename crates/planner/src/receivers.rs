@@ -21,7 +21,8 @@ pub fn receivers_to_restart(diagnosis: &Diagnosis, snapshot: &Snapshot, policy: 
     let unreachable = matches!(diagnosis.code, Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas);
     let long_enough = facts.failing_since.is_some_and(|since| facts.at.since(since) >= policy.receiver_restart_after);
     // A restart in an earlier failure says nothing about this one: a promoted server may fail again soon.
-    let in_this_failure = facts.receivers_restarted.filter(|last| facts.failing_since.is_some_and(|since| *last >= since));
+    let in_this_failure =
+        facts.receivers_restarted.filter(|last| facts.failing_since.is_some_and(|since| *last >= since));
     let restarted_lately = in_this_failure.is_some_and(|last| facts.at.since(last) < RESTART_AT_MOST_EVERY);
     let looks_dead = facts.failure.as_ref().is_some_and(|failure| failure.kind.looks_dead());
     if !unreachable || !looks_dead || !long_enough || restarted_lately {

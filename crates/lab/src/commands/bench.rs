@@ -105,7 +105,11 @@ async fn play(arguments: &FailoverArguments, plot: Plot) -> Result<(Stage, Playe
     let failing = Failing {
         fault: arguments.fault,
         limit: Duration::from_secs(if arguments.fault == Fault::Kill { 20 } else { 40 }),
-        burst: arguments.semi_sync.map(|_| WriterOptions { connections: 4, pause: Duration::ZERO, ..WriterOptions::default() }),
+        burst: arguments.semi_sync.map(|_| WriterOptions {
+            connections: 4,
+            pause: Duration::ZERO,
+            ..WriterOptions::default()
+        }),
     };
     for round in 1..=arguments.kills {
         // The manager's polls and the faults must not keep step.
@@ -146,7 +150,9 @@ async fn conclude(stage: Stage, failovers: Vec<Failover>) -> Result<Measured> {
     };
     let mut lost: Vec<usize> = (0..=failovers.len()).map(lost_in).collect();
     let mut acknowledged = record.acknowledged().count();
-    for (index, burst) in failovers.iter().enumerate().filter_map(|(index, failover)| Some((index, failover.burst.as_ref()?))) {
+    for (index, burst) in
+        failovers.iter().enumerate().filter_map(|(index, failover)| Some((index, failover.burst.as_ref()?)))
+    {
         lost[index] += burst.verify(primary).await?.missing.len();
         acknowledged += burst.acknowledged().count();
     }

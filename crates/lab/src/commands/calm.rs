@@ -62,13 +62,7 @@ struct Calm {
 
 impl Calm {
     /// Plays one case, and sees that nobody was promoted and writes go on.
-    async fn case(
-        &self,
-        round: u32,
-        name: &str,
-        play: impl Future<Output = Result<()>>,
-        broken: &mut Vec<String>,
-    ) {
+    async fn case(&self, round: u32, name: &str, play: impl Future<Output = Result<()>>, broken: &mut Vec<String>) {
         let begun = Instant::now();
         let outcome = match play.await {
             Ok(()) => self.unchanged().await,
@@ -111,7 +105,10 @@ impl Calm {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let two = self.stage.watcher.two_writable();
         let meant = |two: &&TwoWritable| opened.iter().any(|range| range.contains(&two.from));
-        two.iter().filter(|two| !meant(two)).map(|two| format!("{} and {} were both writable", two.first, two.second)).collect()
+        two.iter()
+            .filter(|two| !meant(two))
+            .map(|two| format!("{} and {} were both writable", two.first, two.second))
+            .collect()
     }
 
     /// Writes must go on all the time.
