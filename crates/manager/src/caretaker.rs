@@ -49,10 +49,32 @@ fn note_trouble(hub: &Hub, trouble: Option<String>, repeats: &mut u32) {
 pub(crate) async fn keep_observations(hub: Arc<Hub>) {
     const EVERY: Duration = Duration::from_secs(5);
     let mut kept = std::collections::BTreeMap::<InstanceKey, Arc<Watched>>::new();
+    let mut in_haste = true;
     loop {
-        tokio::time::sleep(EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = found_somebody(&hub, &kept), if in_haste => {}
+        }
         kept = keep_changes(&hub, kept).await;
+        // A store that takes nothing, such as a full disk, is not tried five times a second.
+        in_haste = !knows_somebody_new(&hub, &kept);
     }
+}
+
+/// Waits until an instance was read that is not in `kept`. Whoever asked for its discovery was told that it is done: a crash
+/// a moment later must not forget a whole topology, and with it the death of its primary.
+async fn found_somebody(hub: &Hub, kept: &std::collections::BTreeMap<InstanceKey, Arc<Watched>>) {
+    const LOOK: Duration = Duration::from_millis(200);
+    while !knows_somebody_new(hub, kept) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn knows_somebody_new(hub: &Hub, kept: &std::collections::BTreeMap<InstanceKey, Arc<Watched>>) -> bool {
+    let is_new = |watched: &Watched| {
+        watched.instance.is_some() && kept.get(&watched.key).is_none_or(|known| known.instance.is_none())
+    };
+    hub.snapshot().watched.values().any(|watched| is_new(watched))
 }
 
 /// Writes what changed since `kept`, and returns what is kept now.
