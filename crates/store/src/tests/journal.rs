@@ -188,6 +188,9 @@ fn acknowledging_lifts_what_stands_in_the_way() {
         (AckScope::Instance(db(2)), vec![], 0),
         (shop("shop"), vec![1], 1),
         (shop(""), vec![], 0),
+        // The cluster goes by its new head now.
+        (AckScope::Cluster { name: db(2).to_string(), alias: String::new() }, vec![1], 0),
+        (AckScope::Cluster { name: db(3).to_string(), alias: String::new() }, vec![], 0),
     ] {
         let store = memory();
         apply(&store, Command::RegisterDetection(detection(db(1), "DeadMaster", at(0))));
