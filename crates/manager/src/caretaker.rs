@@ -7,12 +7,13 @@ use std::time::Duration;
 use store::{ClusterFacts, Command, NodeReport, ObservedInstance, Retention};
 use topology::{Instance, InstanceKey, Watched};
 
-use crate::hub::Hub;
+use crate::hub::{Hub, lock};
 use crate::{hands, watcher};
 
 /// Tells every second that this node lives.
 pub(crate) async fn tell_alive(hub: Arc<Hub>) {
     const EVERY: Duration = Duration::from_secs(1);
+    let mut repeats = 0;
     loop {
         let report = NodeReport {
             node: hub.node.clone(),
@@ -25,11 +26,23 @@ pub(crate) async fn tell_alive(hub: Arc<Hub>) {
             at: hub.now(),
         };
         let told = hub.declare(Command::RegisterNode(report)).await;
-        if let Err(error) = &told {
-            tracing::warn!(%error, "cannot tell that this node lives");
-        }
-        hub.healthy.store(told.is_ok(), std::sync::atomic::Ordering::Relaxed);
+        note_trouble(&hub, told.err().map(|error| error.to_string()), &mut repeats);
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Keeps why nothing can be put on record, and says so when it begins, once a minute, and when it is over: a disk that
+/// is full must not be filled with complaints about it.
+fn note_trouble(hub: &Hub, trouble: Option<String>, repeats: &mut u32) {
+    const EVERY_SO_MANY: u32 = 60;
+    let before = std::mem::replace(&mut *lock(&hub.trouble), trouble.clone());
+    *repeats = if before == trouble { *repeats + 1 } else { 0 };
+    match trouble {
+        Some(error) if (*repeats).is_multiple_of(EVERY_SO_MANY) => {
+            tracing::error!(%error, "NOTHING CAN BE PUT ON RECORD: servers are watched, and no recovery begins");
+        }
+        None if before.is_some() => tracing::warn!("the database takes writes again"),
+        _ => {}
     }
 }
 
@@ -91,6 +104,10 @@ pub(crate) async fn keep_changes(
     let saved = tokio::task::spawn_blocking(move || store.save_instances(news)).await;
     match saved {
         Ok(Ok(())) => Some(view.snapshot.watched.clone()),
+        Ok(Err(error)) if lock(&hub.trouble).is_some() => {
+            tracing::debug!(%error, "observations were not kept");
+            None
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, "observations were not kept: a restart will have to find the topology again");
             None
@@ -147,7 +164,7 @@ pub(crate) async fn age(hub: Arc<Hub>) {
             ..Retention::default()
         };
         if let Err(error) = hub.declare(Command::Expire { now: hub.now(), retention }).await {
-            tracing::warn!(%error, "old rows were not removed");
+            tracing::debug!(%error, "old rows were not removed");
         }
         if hub.now().since(names_asked) >= config.resolve.expiry {
             hub.names.expire_hosts();

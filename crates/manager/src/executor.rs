@@ -68,7 +68,7 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Recovered {
         }
     }
     if !promoted {
-        retreat(hub, &run).await;
+        retreat(hub, &mut run).await;
     }
     close(hub, run, promoted, lost, errors).await
 }
@@ -157,8 +157,10 @@ pub(crate) async fn run_hooks(hub: &Arc<Hub>, list: HookList, told: &Facts, uid:
     };
     let mut reports = Vec::new();
     for (number, hook) in hooks.iter().enumerate() {
+        let name = format!("{} hook {} of {}", list.key(), number + 1, hooks.len());
+        narrator::tell_hook_begins(hub, uid, &name, hook).await;
         let report = hooks::run(&shell, hook, told).await;
-        narrator::tell_hook(hub, uid, list, number + 1, hooks.len(), hook, &report).await;
+        narrator::tell_hook_ended(hub, uid, &name, &report).await;
         let failed = report.failure.is_some();
         reports.push(report);
         if failed && list.can_refuse() {
@@ -170,7 +172,9 @@ pub(crate) async fn run_hooks(hub: &Arc<Hub>, list: HookList, told: &Facts, uid:
 
 /// Undoes what must not stay when nobody was promoted: receivers that were stopped are started again. A candidate that
 /// may have been opened for writes is on record as demoted, so that it is fenced when it is met again.
-async fn retreat(hub: &Arc<Hub>, run: &Run) {
+async fn retreat(hub: &Arc<Hub>, run: &mut Run) {
+    // Scripts take a named successor for the new primary.
+    run.told.clear_successor();
     for step in &run.plan.steps {
         match &step.action {
             Action::StopReceiver { replica, .. } if run.finished.get(&step.number) == Some(&Outcome::Done) => {

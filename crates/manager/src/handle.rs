@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use analysis::Policy;
 use config::{Config, Finding};
 use planner::{Explanation, Hold, Request};
 use store::{Applied, Command, NodeId, Store};
-use topology::{InstanceKey, Timestamp};
+use topology::{InstanceKey, Timestamp, Unreachable};
 
 use crate::hub::{Hub, View, lock};
 use crate::observatory::Observatory;
@@ -37,8 +36,8 @@ pub enum Mode {
 /// How this node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// True when it could last tell the store that it lives.
-    pub healthy: bool,
+    /// Why nothing can be put on record, and so no recovery begins; none while all is well.
+    pub trouble: Option<String>,
     /// Which node.
     pub node: NodeId,
     /// Since when it runs.
@@ -140,7 +139,7 @@ impl Manager {
     /// Returns how this node is.
     pub fn health(&self) -> Health {
         Health {
-            healthy: self.hub.healthy.load(Ordering::Relaxed),
+            trouble: lock(&self.hub.trouble).clone(),
             node: self.hub.node.clone(),
             started: self.hub.started,
             store: self.hub.store.path().to_owned(),
@@ -308,7 +307,7 @@ impl Manager {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer".to_owned(),
         };
-        Err(Error::Unreadable { key: known, why })
+        Err(Error::Unreadable { key: known, why, remedy: None })
     }
 
     /// Returns host names and what they resolved to.
@@ -354,9 +353,28 @@ impl Manager {
         let failure = self.hub.observatory.get(key).and_then(|watched| watched.failure.clone());
         match failure {
             None => Ok(()),
-            Some(failure) => Err(Error::Unreadable { key: key.clone(), why: failure.message }),
+            Some(failure) => {
+                Err(Error::Unreadable { key: key.clone(), remedy: remedy(failure.kind), why: failure.message })
+            }
         }
     }
+}
+
+/// Returns what a person can do about a server that cannot be read.
+fn remedy(kind: Unreachable) -> Option<&'static str> {
+    Some(match kind {
+        Unreachable::Refused => "does mysqld run there, on that port?",
+        Unreachable::NoAnswer => "is the host up, and does a firewall let us through?",
+        Unreachable::Hung => "the port is open and nothing comes: is it MySQL, and is it stuck?",
+        Unreachable::UnknownHost => "check the name, or the name server of this machine",
+        Unreachable::AccessDenied => "check MySQLTopologyUser and its password here, and its grants there",
+        Unreachable::TooManyConnections => "grant the account CONNECTION_ADMIN, or raise max_connections",
+        Unreachable::HostBlocked => "let the account in from this host, or FLUSH HOSTS",
+        Unreachable::ShuttingDown => "it is starting or stopping: try again",
+        Unreachable::NotMySql => "check the port",
+        Unreachable::Tls => "check the MySQLTopologySSL… keys",
+        Unreachable::Other => return None,
+    })
 }
 
 fn not_discovered(key: &InstanceKey, passed: &discovery::Passed) -> Error {

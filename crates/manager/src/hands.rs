@@ -32,7 +32,7 @@ struct Grip {
 fn grip(hub: &Hub, key: &InstanceKey) -> Result<Grip, Error> {
     let watched = hub.observatory.get(key).ok_or_else(|| Error::Unknown(key.clone()))?;
     let Some(instance) = &watched.instance else {
-        return Err(Error::Unreadable { key: key.clone(), why: "it never answered".to_owned() });
+        return Err(Error::Unreadable { key: key.clone(), why: "it never answered".to_owned(), remedy: None });
     };
     let channel = instance.channel().map(|channel| channel.name.clone()).unwrap_or_default();
     let server = Server::new(key.clone(), hub.settings().acting.clone(), &instance.version);

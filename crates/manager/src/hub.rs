@@ -1,7 +1,6 @@
 //! What the tasks of this crate share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -60,7 +59,8 @@ pub(crate) struct Hub {
     /// Pulses of sources.
     pub(crate) pulses: Mutex<BTreeMap<InstanceKey, Pulse>>,
     /// True when this node could last tell the store that it lives.
-    pub(crate) healthy: AtomicBool,
+    /// Why nothing can be put on record; none while all is well.
+    pub(crate) trouble: Mutex<Option<String>>,
     /// Why recoveries are held back, as last told, so that it is told once.
     pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
     /// Names that servers report and that were looked into: key probed, name reported.
@@ -90,7 +90,7 @@ impl Hub {
             recovering: Mutex::default(),
             undecided: Mutex::default(),
             pulses: Mutex::default(),
-            healthy: AtomicBool::new(true),
+            trouble: Mutex::default(),
             holds: Mutex::default(),
             asked_names: Mutex::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),

@@ -64,12 +64,14 @@ pub enum Error {
         why: String,
     },
     /// The server could not be read.
-    #[error("cannot read {key}: {why}")]
+    #[error("cannot read {key}: {why}{}", remedy.map_or_else(String::new, |remedy| format!(" ({remedy})")))]
     Unreadable {
         /// The server.
         key: InstanceKey,
         /// Why not.
         why: String,
+        /// What to do about it, where that is known.
+        remedy: Option<&'static str>,
     },
     /// A statement on a server failed.
     #[error(transparent)]

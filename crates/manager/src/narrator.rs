@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use analysis::{Diagnosis, Facts as Evidence, Testimony};
-use planner::{HookList, Outcome, Plan, Step, Verdict};
+use planner::{Outcome, Plan, Step, Verdict};
 use store::Command;
 use topology::InstanceKey;
 
@@ -85,10 +85,10 @@ pub(crate) async fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, 
     tell(hub, uid, format!("will handle {} event on {}", diagnosis.code, plan.failed)).await;
     tell(hub, uid, evidence(&diagnosis.facts)).await;
     for candidate in plan.choice.candidates.iter().filter(|candidate| candidate.key != plan.successor) {
-        let why = if candidate.rejections.is_empty() {
-            "ranks lower".to_owned()
-        } else {
-            candidate.rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        let why = match candidate.rejections.as_slice() {
+            [] if candidate.preference.not_asked_for => "another one was asked for".to_owned(),
+            [] => "ranks lower".to_owned(),
+            rejections => rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         };
         tell(hub, uid, format!("not {}: {why}", candidate.key)).await;
     }
@@ -127,29 +127,26 @@ pub(crate) async fn tell_step(hub: &Arc<Hub>, uid: &str, step: &Step, outcome: O
     tell(hub, uid, format!("step {}: {}: {outcome}{detail}", step.number, step.action)).await;
 }
 
-/// Tells how a hook went. Its text is the operator's own; values that replaced placeholders are not in it.
-pub(crate) async fn tell_hook(
-    hub: &Arc<Hub>,
-    uid: Option<&str>,
-    list: HookList,
-    number: usize,
-    count: usize,
-    hook: &str,
-    report: &Report,
-) {
-    let key = list.key();
+/// Tells that a hook begins: one that hangs must not hang unseen. Its text is the operator's own; values that replaced
+/// placeholders are not in it.
+pub(crate) async fn tell_hook_begins(hub: &Arc<Hub>, uid: Option<&str>, name: &str, hook: &str) {
+    tell_or_log(hub, uid, format!("Running {name}: {hook}")).await;
+}
+
+/// Tells how a hook went.
+pub(crate) async fn tell_hook_ended(hub: &Arc<Hub>, uid: Option<&str>, name: &str, report: &Report) {
     let took = report.took.as_secs_f64() * 1000.0;
-    let sentence = match &report.failure {
-        None => format!("Completed {key} hook {number} of {count} in {took:.1}ms"),
-        Some(failure) => {
-            format!("Execution of {key} hook {number} of {count} failed: {failure}; {}", report.output.trim())
-        }
+    let sentence = match (&report.failure, report.output.trim()) {
+        (None, _) => format!("Completed {name} in {took:.1}ms"),
+        (Some(failure), "") => format!("Execution of {name} failed: {failure}"),
+        (Some(failure), output) => format!("Execution of {name} failed: {failure}; {output}"),
     };
+    tell_or_log(hub, uid, sentence).await;
+}
+
+async fn tell_or_log(hub: &Arc<Hub>, uid: Option<&str>, sentence: String) {
     match uid {
-        Some(uid) => {
-            tell(hub, uid, format!("Running {key} hook {number} of {count}: {hook}")).await;
-            tell(hub, uid, sentence).await;
-        }
+        Some(uid) => tell(hub, uid, sentence).await,
         None => tracing::info!("{sentence}"),
     }
 }

@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
 use cli::{Credentials, Failure, Http, Mode, Program, ServerArgs, Transport, TransportError};
 use config::{Config, Loaded};
-use tower::ServiceExt;
 
 use crate::configuration::Files;
 use crate::service;
@@ -19,11 +15,9 @@ use crate::service;
 /// What the command meets; its text is for people.
 pub async fn run(mut arguments: ServerArgs, files: Files, loaded: Loaded) -> anyhow::Result<()> {
     let config = loaded.config;
-    if let Mode::Command(name) = &arguments.mode {
-        if name == "dump-config" {
-            println!("{}", config.dump_json());
-            return Ok(());
-        }
+    if matches!(&arguments.mode, Mode::Command(name) if name == "dump-config") {
+        println!("{}", config.dump_json());
+        return Ok(());
     }
     if config.raft.enabled && !arguments.ignore_raft_setup {
         bail!("with RaftEnabled, ask the service: orchestrator-client, or say -ignore-raft-setup");
@@ -33,7 +27,7 @@ pub async fn run(mut arguments: ServerArgs, files: Files, loaded: Loaded) -> any
         Some(service) => perform(&arguments, &service).await,
         None => {
             let manager = service::start(files, config, manager::Mode::OneCommand).await?;
-            let router = api::router(manager.clone(), api::Metrics::install());
+            let router = api::router_for_this_process(manager.clone(), api::Metrics::install());
             let outcome = perform(&arguments, &InProcess(router)).await;
             manager.stop(Duration::from_secs(5)).await;
             outcome
@@ -73,19 +67,12 @@ async fn running_service(config: &Config) -> Option<Http> {
 }
 
 /// The API within this process.
-struct InProcess(Router);
+struct InProcess(axum::Router);
 
 impl Transport for InProcess {
     async fn get(&self, path_and_query: &str) -> Result<(u16, Vec<u8>), TransportError> {
-        let broken = |why: String| TransportError::BadUrl { url: path_and_query.to_owned(), why };
-        let uri = format!("/api/{}", path_and_query.trim_start_matches('/'));
-        let request = Request::get(uri).body(Body::empty()).map_err(|error| broken(error.to_string()))?;
-        let response = match self.0.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-        let status = response.status().as_u16();
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
-        Ok((status, body.map_err(|error| broken(error.to_string()))?.to_vec()))
+        let path = format!("/api/{}", path_and_query.trim_start_matches('/'));
+        let answer = api::get(&self.0, &path).await;
+        answer.map_err(|error| TransportError::BadUrl { url: path, why: error.to_string() })
     }
 }

@@ -1,5 +1,6 @@
 //! The service: build, run, drain.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,14 @@ use manager::{Manager, Mode};
 use store::Store;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{self, Files};
 
 /// How long a stop may take: running steps are finished or left to the journal.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a stop waits for clients: one that is slow, or connected and silent, must not keep the service from ending.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the service until it is told to stop.
 ///
@@ -78,8 +82,10 @@ impl Listener {
             },
             None => TcpListener::bind(address).await,
         };
-        let hint = "is another orchestrator running? Set ListenAddress to another port";
-        let bound = bound.with_context(|| format!("cannot listen on {address} (ListenAddress): {hint}"))?;
+        let bound = bound.map_err(|error| {
+            let hint = remedy(&error);
+            anyhow::Error::new(error).context(format!("cannot listen on {address} (ListenAddress): {hint}"))
+        })?;
         if !config.tls.enabled {
             return Ok(Self::Tcp(bound));
         }
@@ -94,21 +100,29 @@ impl Listener {
         }
     }
 
+    /// Serves until told to stop; requests that are running then are given [`DRAIN`].
     async fn serve(self, manager: Manager) -> anyhow::Result<()> {
         let router = api::router(manager, api::Metrics::install());
-        match self {
-            Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await?,
-            Self::Tls(listener, tls) => {
-                let handle = axum_server::Handle::new();
-                let stopper = handle.clone();
-                tokio::spawn(async move {
-                    told_to_stop().await;
-                    stopper.graceful_shutdown(Some(GRACE));
-                });
-                let server = axum_server::from_tcp_rustls(listener.into_std()?, tls)?;
-                server.handle(handle).serve(router.into_make_service()).await?;
+        let stopping = CancellationToken::new();
+        let told = stopping.clone();
+        let stop = async move {
+            told_to_stop().await;
+            told.cancel();
+        };
+        let drained = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        let serving = async {
+            match self {
+                Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
+                Self::Tls(listener, tls) => serve_tls(listener, tls, router, stop).await,
+                Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
             }
-            Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await?,
+        };
+        tokio::select! {
+            served = serving => served?,
+            () = drained => tracing::info!("connections that are still open are cut"),
         }
         Ok(())
     }
@@ -116,6 +130,22 @@ impl Listener {
 
 fn url(scheme: &str, listener: &TcpListener) -> String {
     listener.local_addr().map_or_else(|error| error.to_string(), |at| format!("{scheme}://{at}"))
+}
+
+async fn serve_tls(
+    listener: TcpListener,
+    tls: RustlsConfig,
+    router: axum::Router,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let handle = axum_server::Handle::new();
+    let server = axum_server::from_tcp_rustls(listener.into_std()?, tls)?;
+    let serving = server.handle(handle.clone()).serve(router.into_make_service());
+    let stop = async move {
+        stop.await;
+        handle.graceful_shutdown(Some(DRAIN));
+    };
+    tokio::join!(serving, stop).0
 }
 
 /// Reads certificate and key.
@@ -129,6 +159,16 @@ async fn tls(config: &Config) -> anyhow::Result<RustlsConfig> {
     RustlsConfig::from_pem_file(certificate, key).await.with_context(|| {
         format!("cannot use {} (SSLCertFile) with {} (SSLPrivateKeyFile)", certificate.display(), key.display())
     })
+}
+
+/// Returns what to do when an address cannot be listened on.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => "is another orchestrator running? Stop it, or set another port",
+        ErrorKind::AddrNotAvailable => "this machine has no such address: set one that it has, or \":3000\" for all",
+        ErrorKind::PermissionDenied => "this user may not: set a port above 1023, or give the right to",
+        _ => "set it to host:port, or to \":3000\" for all addresses of this machine",
+    }
 }
 
 /// Removes a socket that a process left behind when it died; one that answers is somebody's.

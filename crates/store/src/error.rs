@@ -40,9 +40,9 @@ pub enum Error {
     },
     /// The file is damaged.
     #[error(
-        "{} is not a healthy SQLite database ({detail}): move it away and start again; what is lost is history, not \
-         safety",
-        path.display()
+        "{path} is not a healthy SQLite database ({detail}): move it away, with {path}-wal and {path}-shm if they are \
+         there, and start again; what is lost is history, not safety",
+        path = path.display()
     )]
     Corrupt {
         /// The database file.
@@ -176,12 +176,17 @@ impl From<Refusal> for Fault {
     }
 }
 
+/// Returns `text` without line breaks: SQLite's findings have some, and a message is one line of a log.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Returns the public error for `error`.
 pub(crate) fn classify(error: rusqlite::Error, path: &Path, doing: &'static str) -> Error {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::DiskFull { path },
-        Some(ErrorCode::DatabaseCorrupt) => Error::Corrupt { path, detail: error.to_string() },
+        Some(ErrorCode::DatabaseCorrupt) => Error::Corrupt { path, detail: one_line(&error.to_string()) },
         Some(ErrorCode::NotADatabase) => Error::NotADatabase { path },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { path },
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use topology::Declared;
 
 use crate::declared::{self, EVERYTHING};
-use crate::error::classify;
+use crate::error::{classify, one_line};
 use crate::lock::Guard;
 use crate::{Error, schema};
 
@@ -120,5 +120,5 @@ fn check_health(connection: &Connection, path: &Path) -> Result<(), Error> {
     let verdict = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
         .map_err(|error| classify(error, path, "checking the database"))?;
-    if verdict == "ok" { Ok(()) } else { Err(Error::Corrupt { path: path.to_owned(), detail: verdict }) }
+    if verdict == "ok" { Ok(()) } else { Err(Error::Corrupt { path: path.to_owned(), detail: one_line(&verdict) }) }
 }

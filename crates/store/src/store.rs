@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -178,6 +178,8 @@ impl std::fmt::Debug for Store {
 impl Drop for Shared {
     /// Lets the writer finish what is queued and close the file, before the lock goes.
     fn drop(&mut self) {
+        // Readers go first: the connection that closes last merges the write-ahead log into the file, and a reader cannot.
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.jobs = None;
         let Some(writer) = self.writer.take() else { return };
         // An answer may hold the last handle; then this is the writer itself, and it ends by itself.

@@ -30,11 +30,8 @@ async fn status(api: Api, _call: Call) -> Answer {
 pub(crate) async fn status_of(api: &Api) -> Answer {
     let own = api.manager.health();
     let rows = api.ask(|store| Ok((store.nodes()?, store.active_node()?))).await;
-    let failure = match &rows {
-        Err(error) => Some(error.to_string()),
-        Ok(_) if !own.healthy => Some("it could not tell its database that it lives".to_owned()),
-        Ok(_) => None,
-    };
+    let recording = own.trouble.map(|why| format!("nothing can be put on record, and no recovery begins: {why}"));
+    let failure = rows.as_ref().err().map(ToString::to_string).or(recording);
     let (nodes, active) = rows.unwrap_or_default();
     let status = health::status(&own.node, &nodes, active.as_ref(), failure.is_some(), api.manager.now());
     match failure {

@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route {
             info: RouteInfo { path: "/metrics".to_owned(), access: Access::Read },
             handler: get(|State(api): State<Api>| async move {
-                let text = api.metrics.render(&api.view(), api.manager.health().healthy);
+                let text = api.metrics.render(&api.view(), api.manager.health().trouble.is_none());
                 let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 ([(header::CONTENT_TYPE, plain)], text).into_response()
             }),

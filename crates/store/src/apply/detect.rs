@@ -85,13 +85,21 @@ pub(super) fn acknowledge(
 ) -> Result<Applied, Fault> {
     let (filter, values) = scope_of(scope);
     let values: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
+    // A recovery gave the cluster a new name: it is acknowledged by that one as well.
+    let (renamed, name) = match scope {
+        AckScope::Cluster { name, .. } => {
+            (" OR uid IN (SELECT uid FROM recovery_plan WHERE current_cluster_name = ?)", Some(name))
+        }
+        _ => ("", None),
+    };
+    let of_recoveries: Vec<&dyn ToSql> = values.iter().copied().chain(name.map(|name| name as &dyn ToSql)).collect();
     let found = all(
         db,
         &format!(
             "SELECT recovery_id, last_detection_id FROM topology_recovery
-              WHERE acknowledged = 0 AND {filter} ORDER BY recovery_id"
+              WHERE acknowledged = 0 AND ({filter}{renamed}) ORDER BY recovery_id"
         ),
-        values.as_slice(),
+        of_recoveries.as_slice(),
         |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?.unwrap_or(0))),
     )?;
     for (id, _) in &found {

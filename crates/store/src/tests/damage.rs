@@ -54,6 +54,20 @@ fn a_full_disk_refuses_what_does_not_fit_and_nothing_else() {
     assert_eq!(store.audit(None, Page::all()).unwrap().len(), 4);
 }
 
+/// Who copies the file of a stopped manager must get all of it: nothing stays in the write-ahead log beside it.
+#[test]
+fn a_closed_store_is_one_file() {
+    let (_directory, path) = place();
+    let store = Store::open(&path, Mode::Own).unwrap();
+    apply(&store, audit("kept".to_owned()));
+    assert_eq!(store.audit(None, Page::all()).unwrap().len(), 1);
+    drop(store);
+    assert!(!path.with_extension("sqlite3-wal").exists());
+    let copy = path.with_file_name("copy.sqlite3");
+    fs::copy(&path, &copy).unwrap();
+    assert_eq!(Store::open(&copy, Mode::Own).unwrap().audit(None, Page::all()).unwrap().len(), 1);
+}
+
 #[test]
 fn a_second_manager_is_told_who_has_the_file() {
     let (_directory, path) = place();
@@ -87,7 +101,7 @@ fn a_damaged_file_is_named_and_can_be_moved_aside() {
 
     let error = Store::open(&path, Mode::Own).unwrap_err();
     assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
-    assert!(error.to_string().contains("move it away and start again; what is lost is history, not safety"));
+    assert!(error.to_string().contains("what is lost is history, not safety"));
     let aside = move_aside(&path, at(0)).unwrap();
     assert_eq!(aside.file_name().unwrap(), "orchestrator.sqlite3.corrupt-2026-11-22-12-00-00");
     assert_eq!(fs::read(aside).unwrap(), bytes);
