@@ -89,6 +89,7 @@ const BEHIND: &[(&str, &[&str], &str)] = &[
     ("openraft", &["consensus"], "one crate knows raft"),
     ("tower-http", &["api"], "one crate routes HTTP"),
     ("axum", &["api", "server"], "api makes the router, server owns the listener that serves it"),
+    ("axum-server", &["server"], "the listener of HTTPS"),
     ("reqwest", &["cli"], "one crate is an HTTP client"),
     ("clap", &["cli", "lab"], "two programs have a command line"),
 ];

@@ -1,6 +1,6 @@
 //! HTTP routes, authentication, and compatibility with Orchestrator's API.
 //!
-//! One table ([`routes`]) names every path with its handler and says whether it changes anything; what changes something
+//! One table ([`routes()`]) names every path with its handler and says whether it changes anything; what changes something
 //! is checked for permission before its handler runs, so that no handler can forget. `routes/` has a module for each
 //! resource, `compat/` puts our values into Orchestrator's shapes, `error.rs` is the one place where errors become
 //! answers.

@@ -78,7 +78,7 @@ table! {
         MySQLConnectTimeoutSeconds: Int = 2, Live, "Seconds for a connection to be made.";
         MySQLDiscoveryReadTimeoutSeconds: Int = 10, Live, "Seconds for a probe's query to answer.";
         MySQLTopologyReadTimeoutSeconds: Int = 600, Live, "Seconds for any other statement on a monitored server to answer.";
-        MySQLConnectionLifetimeSeconds: Int = 0, Live, "Seconds after which a kept connection is made anew; 0 = never.";
+        MySQLConnectionLifetimeSeconds: Int = 0, NotYet, "Seconds after which a kept connection is made anew; 0 = never.";
         DefaultInstancePort: Int = 3306, Live, "Port of a server that is named without one.";
     }
     Backend {
@@ -115,10 +115,10 @@ table! {
     }
     Discovery {
         InstancePollSeconds: Uint = 5, Live, "Seconds between two looks at the same server.";
-        ReasonableInstanceCheckSeconds: Uint = 1, Live, "Seconds that a look may take, beyond the interval, before the server counts as not answering.";
+        ReasonableInstanceCheckSeconds: Uint = 1, NotYet, "Seconds that a look may take, beyond the interval, before the server counts as not answering.";
         UnseenInstanceForgetHours: Uint = 240, Live, "Hours after which a server that was not seen is forgotten.";
         DiscoveryMaxConcurrency: Uint = 300, Restart, "Most servers looked at in parallel.";
-        DiscoveryQueueCapacity: Uint = 100_000, Restart, "Most servers waiting to be looked at.";
+        DiscoveryQueueCapacity: Uint = 100_000, NotYet, "Most servers waiting to be looked at.";
         DiscoveryQueueMaxStatisticsSize: Int = 120, NotYet, "Samples of the queue's length to keep.";
         DiscoveryCollectionRetentionSeconds: Uint = 120, NotYet, "Seconds to keep the metrics of single looks.";
         DiscoverySeeds: List = [], Restart, "Servers, `host:port`, to start from.";
@@ -127,7 +127,7 @@ table! {
         DiscoveryIgnoreMasterHostnameFilters: List = [], Live, "Do not go on to sources that match.";
         DiscoveryIgnoreHostnameFilters: List = [], Live, "Never look at servers that match.";
         DiscoveryIgnoreReplicationUsernameFilters: List = [], Live, "Do not go on to replicas whose replication user matches.";
-        EnableDiscoveryFiltersLogs: Bool = true, Live, "Log what these filters leave out.";
+        EnableDiscoveryFiltersLogs: Bool = true, NotYet, "Log what these filters leave out.";
         DeadInstancePollSecondsMultiplyFactor: Float = 1.0, Live, "Factor, at least 1, by which the interval between looks at an unreachable server grows.";
         DeadInstancePollSecondsMax: Uint = 300, Live, "Longest such interval in seconds; not below `InstancePollSeconds`.";
         DeadInstanceDiscoveryMaxConcurrency: Uint = 0, NotYet, "Most unreachable servers looked at in parallel; 0 = they share with the others.";
@@ -193,7 +193,7 @@ table! {
         HTTPAuthPassword: Secret = "", Restart, "Password for `basic` and `multi`.";
         AuthUserHeader: Text = "X-Forwarded-User", Live, "Header in which the proxy names the user.";
         PowerAuthUsers: List = ["*"], Live, "Users that may act, with `proxy`; `*` = all.";
-        PowerAuthGroups: List = [], NotYet, "Unix groups whose members may act, with `proxy`.";
+        PowerAuthGroups: List = [], Live, "Unix groups whose members may act, with `proxy`.";
         AccessTokenUseExpirySeconds: Uint = 60, NotYet, "Seconds within which a new token must be taken.";
         AccessTokenExpiryMinutes: Uint = 1440, NotYet, "Minutes that a token lasts.";
     }

@@ -19,6 +19,8 @@ const AFTERWARDS: Duration = Duration::from_secs(60);
 const CATCHES_UP: Duration = Duration::from_secs(300);
 /// How long clients at full speed write before the fault.
 const BURST: Duration = Duration::from_millis(700);
+/// How soon a replaced primary that resumes must refuse writes.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// How long a stubborn client waits for an answer: longer than a failover takes.
 const STUBBORN: Duration = Duration::from_secs(120);
 
@@ -76,7 +78,8 @@ pub struct Resumed {
     pub writable: Duration,
     /// Rows that were sent before the fault and acknowledged after it: they waited in the server itself.
     pub in_flight: usize,
-    /// Rows that were sent after the fault and acknowledged by the old primary: two primaries took writes.
+    /// Rows that were sent after the fault and acknowledged by the old primary, by clients that had held their connections
+    /// and waited: two primaries took writes.
     pub late: usize,
 }
 
@@ -135,6 +138,7 @@ impl Failover {
         };
         let (at, at_clock) = (Instant::now(), wall_clock());
         inject(stage, primary, fault)?;
+        let failed = Instant::now();
         let commit = first_commit_elsewhere(stage, primary.key(), limit).await?;
         let new = stage.fleet().server(commit.server).clone();
         let others: Vec<InstanceKey> = stage.fleet().keys();
@@ -147,7 +151,7 @@ impl Failover {
         let story = ended(stage, primary.key(), at_clock).await?;
         stage.acknowledge(&story.recovery.uid).await?;
 
-        let resumed = resume(stage, primary, fault, at, stubborn).await?;
+        let resumed = resume(stage, primary, fault, failed, stubborn).await?;
         let executed = GtidSet::parse(&primary.executed().await?).context("the old primary's GTIDs")?;
         let beyond = executed.subtract(&story.certificate().holds);
         let rebuilt = stage.fleet().rejoin(primary, new.key()).await?;
@@ -183,8 +187,11 @@ impl Failover {
         rule(lost > 0 && !self.is_named(), format!("{} was lost and is not named by: {certificate}", self.beyond));
         let counted = usize::try_from(self.beyond.count()).unwrap_or(usize::MAX);
         rule(lost > counted, format!("{lost} rows are lost, and the old primary had only {counted} more"));
-        if let Some(Resumed { late, .. }) = self.resumed {
-            rule(late > 0, format!("the replaced primary acknowledged {late} rows that were sent after the fault"));
+        if let Some(Resumed { writable, late, .. }) = self.resumed {
+            rule(writable > AT_ONCE, format!("the replaced primary was writable for {} ms", writable.as_millis()));
+            // Without semi-sync nothing but a power switch keeps a primary that resumes from taking a row until the order
+            // to close has reached it; with it, such a row waits for replicas that have gone.
+            rule(semi_sync && late > 0, format!("the replaced primary acknowledged {late} rows sent after the fault"));
         }
         broken
     }

@@ -1,10 +1,11 @@
 //! What must be done now and then: keeping observations, ageing, telling that this node lives.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use store::{ClusterFacts, Command, NodeReport, ObservedInstance, Retention};
-use topology::{InstanceKey, Watched};
+use topology::{Instance, InstanceKey, Watched};
 
 use crate::hub::{Hub, lock};
 use crate::{hands, watcher};
@@ -48,18 +49,47 @@ fn note_trouble(hub: &Hub, trouble: Option<String>, repeats: &mut u32) {
 /// Writes what was observed to the store, for a warm start and for people who look.
 pub(crate) async fn keep_observations(hub: Arc<Hub>) {
     const EVERY: Duration = Duration::from_secs(5);
-    let mut kept = std::collections::BTreeMap::<InstanceKey, Arc<Watched>>::new();
+    let mut kept = BTreeMap::<InstanceKey, Arc<Watched>>::new();
+    let mut in_haste = true;
     loop {
-        tokio::time::sleep(EVERY).await;
-        kept = keep_changes(&hub, kept).await;
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = topology_changes(&hub, &kept), if in_haste => {}
+        }
+        let saved = keep_changes(&hub, &kept).await;
+        // A store that takes nothing, such as a full disk, is not tried five times a second.
+        in_haste = saved.is_some();
+        kept = saved.unwrap_or(kept);
     }
 }
 
-/// Writes what changed since `kept`, and returns what is kept now.
+/// Waits until the topology is not as in `kept`. Whoever asked for a discovery was told that it is done, and a promotion is
+/// done: a crash a moment later must not forget who replicates from whom, and with it the death of a primary.
+async fn topology_changes(hub: &Hub, kept: &BTreeMap<InstanceKey, Arc<Watched>>) {
+    const LOOK: Duration = Duration::from_millis(200);
+    while !differs(hub, kept) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn differs(hub: &Hub, kept: &BTreeMap<InstanceKey, Arc<Watched>>) -> bool {
+    let place = |instance: &Instance| {
+        (instance.channel().map(|channel| channel.source.clone()), instance.uuid.clone(), instance.writes.is_writable())
+    };
+    let moved = |watched: &Arc<Watched>| match (kept.get(&watched.key), &watched.instance) {
+        (_, None) => false,
+        (Some(known), Some(_)) if Arc::ptr_eq(known, watched) => false,
+        (Some(known), Some(instance)) => known.instance.as_ref().is_none_or(|known| place(known) != place(instance)),
+        (None, Some(_)) => true,
+    };
+    hub.snapshot().watched.values().any(moved)
+}
+
+/// Writes what changed since `kept`, and returns what is kept now; nothing when the store did not take it.
 pub(crate) async fn keep_changes(
     hub: &Arc<Hub>,
-    kept: std::collections::BTreeMap<InstanceKey, Arc<Watched>>,
-) -> std::collections::BTreeMap<InstanceKey, Arc<Watched>> {
+    kept: &BTreeMap<InstanceKey, Arc<Watched>>,
+) -> Option<BTreeMap<InstanceKey, Arc<Watched>>> {
     let view = hub.view();
     let is_news = |watched: &&Arc<Watched>| kept.get(&watched.key).is_none_or(|old| !Arc::ptr_eq(old, watched));
     let news: Vec<ObservedInstance> = view
@@ -73,16 +103,16 @@ pub(crate) async fn keep_changes(
     let store = hub.store.clone();
     let saved = tokio::task::spawn_blocking(move || store.save_instances(news)).await;
     match saved {
-        Ok(Ok(())) => view.snapshot.watched.clone(),
+        Ok(Ok(())) => Some(view.snapshot.watched.clone()),
         Ok(Err(error)) if lock(&hub.trouble).is_some() => {
             tracing::debug!(%error, "observations were not kept");
-            kept
+            None
         }
         Ok(Err(error)) => {
             tracing::warn!(%error, "observations were not kept: a restart will have to find the topology again");
-            kept
+            None
         }
-        Err(_) => kept,
+        Err(_) => None,
     }
 }
 

@@ -102,7 +102,8 @@ impl Manager {
             tracing::warn!("stopped with work in progress: the next start goes on with it from the journal");
         }
         hub.abandoned.cancel();
-        caretaker::keep_changes(hub, BTreeMap::new()).await;
+        // What is not kept, the next start finds by itself.
+        drop(caretaker::keep_changes(hub, &BTreeMap::new()).await);
     }
 
     /// Returns all that is known now, with what follows from it.

@@ -157,7 +157,7 @@ async fn wait(mut child: Child, timeout: Duration) -> Result<String, (String, St
         Ok(Ok(status)) => Err((output, format!("{status}"))),
         Ok(Err(error)) => Err((output, error.to_string())),
         Err(_) => {
-            kill_group(&child).await;
+            kill_group(&child);
             Err((output, format!("killed after {} s (HookTimeoutSeconds)", timeout.as_secs_f32())))
         }
     }
@@ -175,11 +175,11 @@ async fn read_capped(stream: &mut (impl AsyncReadExt + Unpin), kept: &mut Vec<u8
 }
 
 /// Kills the hook and whatever it started.
-async fn kill_group(child: &Child) {
-    if let Some(pid) = child.id() {
-        let kill = Command::new("kill").args(["-KILL", "--", &format!("-{pid}")]).stderr(Stdio::null()).status();
-        // Nothing is left to do when even that fails: the hook is dropped, which kills its shell.
-        drop(kill.await);
+fn kill_group(child: &Child) {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+    if let Some(group) = pid {
+        // It may have ended by itself in this moment.
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
     }
 }
 

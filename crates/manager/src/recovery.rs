@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use analysis::{Code, Diagnosis};
 use planner::{Context, Decision, Hold, HookList, Kind, PastRecovery, Plan, Request};
-use store::{Applied, Command, NewDetection, NewRecovery, Recovery};
+use store::{Applied, Command, NewDetection, NewRecovery, Page, Recovery, RecoveryFilter};
 use topology::{InstanceKey, Snapshot};
 
 use crate::hub::{Hub, lock};
@@ -88,16 +88,16 @@ pub(crate) async fn detect(hub: &Arc<Hub>, diagnosis: &Diagnosis, with_hooks: bo
     Ok(id)
 }
 
-/// Tells why the failure of `key` is not recovered from; again only when the reason is another.
-pub(crate) fn tell_once(hub: &Hub, key: &InstanceKey, reason: &str) {
-    if lock(&hub.holds).insert(key.clone(), reason.to_owned()).as_deref() != Some(reason) {
-        tracing::warn!(instance = %key, %reason, "not recovered");
-    }
+/// True when the failure of `key` was not left alone for this reason before: reasons are told once.
+pub(crate) fn is_news(hub: &Hub, key: &InstanceKey, reason: &str) -> bool {
+    lock(&hub.holds).insert(key.clone(), reason.to_owned()).as_deref() != Some(reason)
 }
 
 async fn hold_back(hub: &Arc<Hub>, diagnosis: &Diagnosis, hold: &Hold) {
     let facts = &diagnosis.facts;
-    tell_once(hub, &facts.key, &hold.to_string());
+    if is_news(hub, &facts.key, &hold.to_string()) {
+        tracing::warn!(instance = %facts.key, cluster = %facts.cluster_name, code = %diagnosis.code, reason = %hold, "held");
+    }
     if let Some(blocking_recovery_id) = hold.blocking_recovery() {
         let (key, cluster, code) = (facts.key.clone(), facts.cluster_name.clone(), diagnosis.code.compat().to_owned());
         let command = Command::BlockRecovery { key, cluster, code, blocking_recovery_id, at: hub.now() };
@@ -172,7 +172,14 @@ pub(crate) fn past_recoveries(hub: &Hub, diagnosis: &Diagnosis) -> Result<Vec<Pa
     const WHILE_FAILING: Duration = Duration::from_secs(60);
     let facts = &diagnosis.facts;
     let since = hub.now().minus(hub.policy().cooldown.max(WHILE_FAILING));
-    let rows = hub.store.blocking_recoveries(&facts.cluster_name, std::slice::from_ref(&facts.key), since)?;
+    let mut rows = hub.store.blocking_recoveries(&facts.cluster_name, std::slice::from_ref(&facts.key), since)?;
+    // Those that ended before their first change block nothing, and still count as tried.
+    let of_this_server = RecoveryFilter { key: Some(facts.key.clone()), ..RecoveryFilter::default() };
+    let lately = hub.now().minus(WHILE_FAILING);
+    let tried = hub.store.recoveries(of_this_server, Page::nth(0))?.into_iter().filter(|row| row.started > lately);
+    rows.extend(tried.filter(|row| row.successor.is_none()));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.id));
+    rows.dedup_by_key(|row| row.id);
     Ok(rows.into_iter().map(past_recovery).collect())
 }
 

@@ -76,9 +76,14 @@ async fn ask_replicas_in_rounds(hub: &Arc<Hub>, key: &InstanceKey) {
     loop {
         // A failure must be on record first: what replicas say counts from then on.
         if hub.observatory.get(key).is_some_and(|watched| watched.failing_since.is_some()) {
-            ask_replicas(hub, key).await;
-            if hub.view().graph.replicas(key).is_empty() {
+            let asked = ask_replicas(hub, key).await;
+            let view = hub.examine();
+            if view.graph.replicas(key).is_empty() {
                 return;
+            }
+            // One that turned up meanwhile, as after a restart, was not asked: it would look as if it did not answer.
+            if view.graph.replicas(key).iter().any(|replica| !asked.contains(replica)) {
+                continue;
             }
             if act(hub, key).await {
                 patience = Patience::default();
@@ -88,12 +93,15 @@ async fn ask_replicas_in_rounds(hub: &Arc<Hub>, key: &InstanceKey) {
     }
 }
 
-/// Reads every replica of `key` anew. One that did not answer before is asked too, and not waited for.
-pub(crate) async fn ask_replicas(hub: &Arc<Hub>, key: &InstanceKey) {
-    let replicas = hub.view().graph.replicas(key).to_vec();
-    let (answering, silent): (Vec<_>, Vec<_>) = replicas
-        .into_iter()
-        .partition(|replica| hub.observatory.get(replica).is_some_and(|watched| watched.is_valid()));
+/// Reads every replica of `key` anew, and returns which they were. One that did not answer before is asked too, and not
+/// waited for; that an earlier process of ours had no answer counts for nothing.
+pub(crate) async fn ask_replicas(hub: &Arc<Hub>, key: &InstanceKey) -> Vec<InstanceKey> {
+    let replicas = hub.examine().graph.replicas(key).to_vec();
+    let is_waited_for = |replica: &InstanceKey| {
+        let known = hub.observatory.get(replica);
+        known.is_some_and(|known| known.is_valid() || known.checked.is_none_or(|checked| checked < hub.started))
+    };
+    let (answering, silent): (Vec<_>, Vec<_>) = replicas.iter().cloned().partition(is_waited_for);
     for replica in silent {
         let hub_of_task = Arc::clone(hub);
         hub.spawn(async move { watcher::probe_kept(&hub_of_task, &replica).await });
@@ -103,6 +111,7 @@ pub(crate) async fn ask_replicas(hub: &Arc<Hub>, key: &InstanceKey) {
     if tokio::time::timeout(ROUND, round).await.is_err() {
         tracing::warn!(instance = %key, "not all replicas answered in time");
     }
+    replicas
 }
 
 /// Decides on the present evidence about `key`; true when something was done.
@@ -124,14 +133,22 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
         let recovery =
             async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &Request::default()).await };
         return match hub.recover(recovery).await {
-            Ok(_) => true,
-            // Told where it was decided.
-            Err(Error::Held(_)) => false,
+            Ok(recovered) => recovered.successor.is_some(),
             Err(error) => {
-                recovery::tell_once(hub, key, &error.to_string());
+                tell_why_not(hub, key, &error);
                 false
             }
         };
     }
     false
+}
+
+/// Says once why a recovery did not begin. A hold has been told where it was decided.
+fn tell_why_not(hub: &Hub, key: &InstanceKey, error: &Error) {
+    if matches!(error, Error::Held(_)) {
+        return;
+    }
+    if recovery::is_news(hub, key, &error.to_string()) {
+        tracing::error!(instance = %key, %error, "A RECOVERY IS NEEDED AND DOES NOT BEGIN: it is tried again and again");
+    }
 }

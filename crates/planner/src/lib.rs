@@ -5,7 +5,7 @@
 //! [`Hold`] says why nothing is done, in words an operator can act on. [`Choice`] shows every candidate, chosen or
 //! rejected, and why. [`Certificate`] is the written proof that nothing acknowledged is lost, or names what may be.
 //!
-//! Invariants: pure; emits plans, runs none. Constraints apply before the choice. [`lint`] checks any plan: the tree stays
+//! Invariants: pure; emits plans, runs none. Constraints apply before the choice. [`lint()`] checks any plan: the tree stays
 //! a tree, at most one writable head, nobody ahead of the new primary is attached below it.
 #![warn(missing_docs)]
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use analysis::{Code, Diagnosis, Policy, Testimony};
 use topology::{InstanceKey, Snapshot};
 
-/// How long the receivers of one source are left alone after they were restarted.
+/// How long the receivers of one source are left alone after they were restarted, while the same failure lasts.
 const RESTART_AT_MOST_EVERY: Duration = Duration::from_secs(30);
 
 /// Returns the replicas whose receivers should be restarted to see whether they can connect. Empty unless the primary is
@@ -20,7 +20,10 @@ pub fn receivers_to_restart(diagnosis: &Diagnosis, snapshot: &Snapshot, policy: 
     let facts = &diagnosis.facts;
     let unreachable = matches!(diagnosis.code, Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas);
     let long_enough = facts.failing_since.is_some_and(|since| facts.at.since(since) >= policy.receiver_restart_after);
-    let restarted_lately = facts.receivers_restarted.is_some_and(|last| facts.at.since(last) < RESTART_AT_MOST_EVERY);
+    // A restart in an earlier failure says nothing about this one: a promoted server may fail again soon.
+    let in_this_failure =
+        facts.receivers_restarted.filter(|last| facts.failing_since.is_some_and(|since| *last >= since));
+    let restarted_lately = in_this_failure.is_some_and(|last| facts.at.since(last) < RESTART_AT_MOST_EVERY);
     let looks_dead = facts.failure.as_ref().is_some_and(|failure| failure.kind.looks_dead());
     if !unreachable || !looks_dead || !long_enough || restarted_lately {
         return Vec::new();

@@ -15,11 +15,9 @@ use crate::service;
 /// What the command meets; its text is for people.
 pub async fn run(mut arguments: ServerArgs, files: Files, loaded: Loaded) -> anyhow::Result<()> {
     let config = loaded.config;
-    if let Mode::Command(name) = &arguments.mode {
-        if name == "dump-config" {
-            println!("{}", config.dump_json());
-            return Ok(());
-        }
+    if matches!(&arguments.mode, Mode::Command(name) if name == "dump-config") {
+        println!("{}", config.dump_json());
+        return Ok(());
     }
     if config.raft.enabled && !arguments.ignore_raft_setup {
         bail!("with RaftEnabled, ask the service: orchestrator-client, or say -ignore-raft-setup");

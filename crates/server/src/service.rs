@@ -116,16 +116,7 @@ impl Listener {
         let serving = async {
             match self {
                 Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
-                Self::Tls(listener, tls) => {
-                    let handle = axum_server::Handle::new();
-                    let stopper = handle.clone();
-                    tokio::spawn(async move {
-                        stop.await;
-                        stopper.graceful_shutdown(Some(DRAIN));
-                    });
-                    let server = axum_server::from_tcp_rustls(listener.into_std()?, tls)?;
-                    server.handle(handle).serve(router.into_make_service()).await
-                }
+                Self::Tls(listener, tls) => serve_tls(listener, tls, router, stop).await,
                 Self::Socket(listener, _) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
             }
         };
@@ -137,18 +128,24 @@ impl Listener {
     }
 }
 
-/// Returns what to do when an address cannot be listened on.
-fn remedy(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::AddrInUse => "is another orchestrator running? Stop it, or set another port",
-        ErrorKind::AddrNotAvailable => "this machine has no such address: set one that it has, or \":3000\" for all",
-        ErrorKind::PermissionDenied => "this user may not: set a port above 1023, or give the right to",
-        _ => "set it to host:port, or to \":3000\" for all addresses of this machine",
-    }
-}
-
 fn url(scheme: &str, listener: &TcpListener) -> String {
     listener.local_addr().map_or_else(|error| error.to_string(), |at| format!("{scheme}://{at}"))
+}
+
+async fn serve_tls(
+    listener: TcpListener,
+    tls: RustlsConfig,
+    router: axum::Router,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let handle = axum_server::Handle::new();
+    let server = axum_server::from_tcp_rustls(listener.into_std()?, tls)?;
+    let serving = server.handle(handle.clone()).serve(router.into_make_service());
+    let stop = async move {
+        stop.await;
+        handle.graceful_shutdown(Some(DRAIN));
+    };
+    tokio::join!(serving, stop).0
 }
 
 /// Reads certificate and key.
@@ -162,6 +159,16 @@ async fn tls(config: &Config) -> anyhow::Result<RustlsConfig> {
     RustlsConfig::from_pem_file(certificate, key).await.with_context(|| {
         format!("cannot use {} (SSLCertFile) with {} (SSLPrivateKeyFile)", certificate.display(), key.display())
     })
+}
+
+/// Returns what to do when an address cannot be listened on.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => "is another orchestrator running? Stop it, or set another port",
+        ErrorKind::AddrNotAvailable => "this machine has no such address: set one that it has, or \":3000\" for all",
+        ErrorKind::PermissionDenied => "this user may not: set a port above 1023, or give the right to",
+        _ => "set it to host:port, or to \":3000\" for all addresses of this machine",
+    }
 }
 
 /// Removes a socket that a process left behind when it died; one that answers is somebody's.

@@ -59,8 +59,9 @@ impl Name {
                 3,
             ),
             Self::Freeze => (
-                "SIGSTOP of the primary: writes must go on elsewhere within 8 s; when it resumes it is made read-only, \
-                 and no row that was sent to it after the fault may be acknowledged.",
+                "SIGSTOP of the primary: writes must go on elsewhere within 8 s; when it resumes it is made read-only \
+                 within a second; rows that it takes from waiting clients until then are counted (with semi-sync there \
+                 may be none).",
                 10,
             ),
             Self::Cut => ("as freeze, by a network cut without a reset (network namespaces; needs root).", 10),

@@ -233,6 +233,19 @@ fn recoveries_are_found_by_everything_the_api_asks_for() {
     assert_eq!(store.running_recoveries().unwrap()[0].uid, "r24");
 }
 
+/// A recovery gives its cluster the name of the new primary. People acknowledge by the name that they see.
+#[test]
+fn a_renamed_cluster_is_acknowledged_by_its_new_name() {
+    let store = memory();
+    let epoch = begin(&store, "r1");
+    apply(&store, Command::RenameCluster { from: SHOP.to_owned(), to: "db2:3306".to_owned(), at: at(2) });
+    apply(&store, Command::EndRecovery(ending("r1", epoch, at(4))));
+    let scope = AckScope::Cluster { name: "db2:3306".to_owned(), alias: "db2:3306".to_owned() };
+    let (owner, comment) = ("ann".to_owned(), "seen".to_owned());
+    let answer = apply(&store, Command::AcknowledgeRecoveries { scope, owner, comment, at: at(5) });
+    assert!(matches!(answer, Applied::Acknowledged { recoveries, .. } if recoveries == [1]));
+}
+
 #[test]
 fn what_was_held_back_is_shown_until_it_is_lifted() {
     let store = memory();
