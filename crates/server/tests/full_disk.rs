@@ -69,7 +69,7 @@ async fn a_full_disk_holds_a_recovery_and_says_so_until_there_is_room() -> anyho
     assert!(refused["Message"].as_str().unwrap().contains("no room left"), "{refused}");
 
     primary.kill9()?;
-    service.says("not recovered").await;
+    service.says("A RECOVERY IS NEEDED AND DOES NOT BEGIN").await;
     let analysis = service.ask("/api/replication-analysis").await;
     assert_eq!(analysis["Details"][0]["Analysis"], "DeadMaster", "it is watched all the same: {analysis}");
     assert!(!fleet.server(1).is_writable().await? && !fleet.server(2).is_writable().await?);
