@@ -49,6 +49,8 @@ pub(crate) struct Hub {
     pub(crate) nudge: Notify,
     /// Bounds polling (`DiscoveryMaxConcurrency`); urgent probes do not wait for it.
     pub(crate) polling: Semaphore,
+    /// Bounds polling of servers that failed, apart from the others: each waits for its timeout, and would take their turns.
+    pub(crate) polling_failing: Semaphore,
     pub(crate) watchers: Mutex<BTreeMap<InstanceKey, Watcher>>,
     /// Sources whose death is being looked into.
     pub(crate) suspects: Mutex<BTreeSet<InstanceKey>>,
@@ -85,6 +87,7 @@ impl Hub {
             halt_in_step: None,
             nudge: Notify::new(),
             polling: Semaphore::new(config.discovery.max_concurrency.max(1)),
+            polling_failing: Semaphore::new((config.discovery.max_concurrency.max(1) / 4).max(1)),
             watchers: Mutex::default(),
             suspects: Mutex::default(),
             recovering: Mutex::default(),

@@ -80,7 +80,7 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
     let mut settings = hub.settings();
     let mut next = Instant::now();
     loop {
-        let asked = tokio::select! {
+        let mut asked = tokio::select! {
             asked = orders.recv() => match asked {
                 Some(asked) => Some(asked),
                 None => return,
@@ -92,8 +92,19 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
             settings = current;
             prober = self::prober(&hub, &key);
         }
-        // A poll waits its turn among all polls; who asks does not.
-        let turn = if asked.is_none() { hub.polling.acquire().await.ok() } else { None };
+        // A poll waits its turn among all polls; who asks does not, also not who asks meanwhile.
+        let fails = hub.observatory.get(&key).is_some_and(|watched| watched.failing_since.is_some());
+        let turns = if fails { &hub.polling_failing } else { &hub.polling };
+        let mut turn = None;
+        if asked.is_none() {
+            tokio::select! {
+                permit = turns.acquire() => turn = permit.ok(),
+                order = orders.recv() => match order {
+                    Some(order) => asked = Some(order),
+                    None => return,
+                },
+            }
+        }
         probe(&hub, &key, &mut prober).await;
         drop(turn);
         for done in asked.into_iter().chain(std::iter::from_fn(|| orders.try_recv().ok())) {
