@@ -92,11 +92,14 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
             settings = current;
             prober = self::prober(&hub, &key);
         }
+        // Who asks while a probe runs is not served by that one: it began before the question, perhaps before the failure.
+        let is_asked = asked.is_some();
+        let waiting: Vec<_> = asked.into_iter().chain(std::iter::from_fn(|| orders.try_recv().ok())).collect();
         // A poll waits its turn among all polls; who asks does not.
-        let turn = if asked.is_none() { hub.polling.acquire().await.ok() } else { None };
+        let turn = if !is_asked { hub.polling.acquire().await.ok() } else { None };
         probe(&hub, &key, &mut prober).await;
         drop(turn);
-        for done in asked.into_iter().chain(std::iter::from_fn(|| orders.try_recv().ok())) {
+        for done in waiting {
             // Who asked may have gone away since: then nobody is told.
             done.send(()).ok();
         }
