@@ -122,10 +122,15 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {
         message: message.clone(),
         at: hub.now(),
     };
-    if let Err(error) = hub.declare(finished).await {
-        tracing::error!(recovery = %uid, step = number, %error, "a step was done and could not be journaled");
-    }
-    narrator::tell_step(hub, &uid, step, outcome, &message).await;
+    // The next step waits until its own beginning is on disk, and this entry is queued before it.
+    let journaled = hub.store.apply_async(finished);
+    let uid_of_task = uid.clone();
+    hub.tasks.spawn(async move {
+        if let Err(error) = journaled.await {
+            tracing::error!(recovery = %uid_of_task, step = number, %error, "a step was done and could not be journaled");
+        }
+    });
+    narrator::tell_step(hub, &uid, step, outcome, &message);
     Ended { number, outcome, message }
 }
 
@@ -179,8 +184,7 @@ async fn retreat(hub: &Arc<Hub>, run: &mut Run) {
         match &step.action {
             Action::StopReceiver { replica, .. } if run.finished.get(&step.number) == Some(&Outcome::Done) => {
                 if let Err(error) = hands::start_receiver(hub, replica).await {
-                    narrator::tell(hub, &run.uid, format!("cannot start the receiver of {replica} again: {error}"))
-                        .await;
+                    narrator::tell(hub, &run.uid, format!("cannot start the receiver of {replica} again: {error}"));
                 }
             }
             Action::Promote { server, .. } if run.finished.contains_key(&step.number) => {
@@ -191,7 +195,7 @@ async fn retreat(hub: &Arc<Hub>, run: &mut Run) {
                 let promoting = run.finished.contains_key(&run.plan.point_of_no_return());
                 let was_fenced = run.finished.get(&step.number) == Some(&Outcome::Done) && !promoting;
                 if let Err(error) = hands::unfence(hub, server, was_fenced).await {
-                    narrator::tell(hub, &run.uid, format!("{server} may still be read-only: {error}")).await;
+                    narrator::tell(hub, &run.uid, format!("{server} may still be read-only: {error}"));
                 }
             }
             _ => {}
@@ -214,7 +218,7 @@ async fn close(hub: &Arc<Hub>, run: Run, promoted: bool, lost: Vec<InstanceKey>,
         Some(successor) => format!("done: {successor} is the primary; {}", plan.certificate),
         None => "ended without a promotion".to_owned(),
     };
-    narrator::tell(hub, &uid, summary).await;
+    narrator::tell(hub, &uid, summary);
     let ending = Ending {
         uid: uid.clone(),
         epoch,

@@ -246,7 +246,13 @@ fn see_whether_it_replicates(hub: &Arc<Hub>, uid: String, replica: InstanceKey) 
         for pause in LOOKS_MS {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             match read(&hub_of_task, &replica).await {
-                Ok(instance) if instance.channel().is_some_and(topology::Channel::is_replicating) => return,
+                Ok(instance) if instance.channel().is_some_and(topology::Channel::is_replicating) => {
+                    // Its source knows it by now: what is known of semi-synchronous replication is up to date at once.
+                    if let Some(source) = instance.source() {
+                        watcher::probe_kept(&hub_of_task, source).await;
+                    }
+                    return;
+                }
                 Ok(instance) => {
                     let why =
                         |channel: &topology::Channel| format!("{} {}", channel.receiver_error, channel.applier_error);
@@ -255,8 +261,7 @@ fn see_whether_it_replicates(hub: &Arc<Hub>, uid: String, replica: InstanceKey) 
                 Err(error) => last = error,
             }
         }
-        narrator::tell(&hub_of_task, &uid, format!("{replica} was moved and does not replicate: {}", last.trim()))
-            .await;
+        narrator::tell(&hub_of_task, &uid, format!("{replica} was moved and does not replicate: {}", last.trim()));
     });
 }
 

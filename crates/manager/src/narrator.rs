@@ -72,29 +72,34 @@ pub(crate) fn list(keys: &[InstanceKey]) -> String {
     keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Adds a sentence to the story of a recovery.
-pub(crate) async fn tell(hub: &Arc<Hub>, uid: &str, message: String) {
+/// Adds a sentence to the story of a recovery. It is queued in its place, and nobody waits for the disk: a recovery goes
+/// on without its story, and not without its journal.
+pub(crate) fn tell(hub: &Arc<Hub>, uid: &str, message: String) {
     tracing::info!(recovery = %uid, "{message}");
-    if let Err(error) = hub.declare(Command::Note { uid: uid.to_owned(), message, at: hub.now() }).await {
-        tracing::warn!(recovery = %uid, %error, "a sentence of a recovery's story was not kept");
-    }
+    let uid = uid.to_owned();
+    let kept = hub.store.apply_async(Command::Note { uid: uid.clone(), message, at: hub.now() });
+    hub.tasks.spawn(async move {
+        if let Err(error) = kept.await {
+            tracing::warn!(recovery = %uid, %error, "a sentence of a recovery's story was not kept");
+        }
+    });
 }
 
 /// Tells why it begins and what will be done.
-pub(crate) async fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, plan: &Plan) {
-    tell(hub, uid, format!("will handle {} event on {}", diagnosis.code, plan.failed)).await;
-    tell(hub, uid, evidence(&diagnosis.facts)).await;
+pub(crate) fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, plan: &Plan) {
+    tell(hub, uid, format!("will handle {} event on {}", diagnosis.code, plan.failed));
+    tell(hub, uid, evidence(&diagnosis.facts));
     for candidate in plan.choice.candidates.iter().filter(|candidate| candidate.key != plan.successor) {
         let why = match candidate.rejections.as_slice() {
             [] if candidate.preference.not_asked_for => "another one was asked for".to_owned(),
             [] => "ranks lower".to_owned(),
             rejections => rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         };
-        tell(hub, uid, format!("not {}: {why}", candidate.key)).await;
+        tell(hub, uid, format!("not {}: {why}", candidate.key));
     }
-    tell(hub, uid, format!("will promote {}; {}", plan.successor, plan.certificate)).await;
+    tell(hub, uid, format!("will promote {}; {}", plan.successor, plan.certificate));
     for lost in &plan.lost {
-        tell(hub, uid, format!("will lose {}: {}", lost.key, lost.why)).await;
+        tell(hub, uid, format!("will lose {}: {}", lost.key, lost.why));
     }
 }
 
@@ -117,14 +122,14 @@ fn evidence(facts: &Evidence) -> String {
 }
 
 /// Tells how a step went.
-pub(crate) async fn tell_step(hub: &Arc<Hub>, uid: &str, step: &Step, outcome: Outcome, message: &str) {
+pub(crate) fn tell_step(hub: &Arc<Hub>, uid: &str, step: &Step, outcome: Outcome, message: &str) {
     let outcome = match outcome {
         Outcome::Done => "done",
         Outcome::Skipped => "nothing to do",
         Outcome::Failed => "failed",
     };
     let detail = if message.is_empty() { String::new() } else { format!(" ({message})") };
-    tell(hub, uid, format!("step {}: {}: {outcome}{detail}", step.number, step.action)).await;
+    tell(hub, uid, format!("step {}: {}: {outcome}{detail}", step.number, step.action));
 }
 
 /// Tells that a hook begins: one that hangs must not hang unseen. Its text is the operator's own; values that replaced
@@ -146,7 +151,7 @@ pub(crate) async fn tell_hook_ended(hub: &Arc<Hub>, uid: Option<&str>, name: &st
 
 async fn tell_or_log(hub: &Arc<Hub>, uid: Option<&str>, sentence: String) {
     match uid {
-        Some(uid) => tell(hub, uid, sentence).await,
+        Some(uid) => tell(hub, uid, sentence),
         None => tracing::info!("{sentence}"),
     }
 }

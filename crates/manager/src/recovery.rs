@@ -163,7 +163,7 @@ async fn run(
     .await?;
     tracing::warn!(cluster = %facts.cluster_name, failed = %facts.key, successor = %plan.successor, recovery = %uid, epoch, "recovering");
     let told = narrator::facts_of_recovery(hub, diagnosis, &plan, &uid);
-    narrator::tell_plan(hub, &uid, diagnosis, &plan).await;
+    narrator::tell_plan(hub, &uid, diagnosis, &plan);
     Ok(executor::execute(hub, executor::Run { uid, epoch, plan, told, finished: Default::default() }).await)
 }
 

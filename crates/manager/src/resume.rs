@@ -39,7 +39,7 @@ async fn resume(hub: &Arc<Hub>, recovery: Recovery) -> Result<(), Error> {
         Ok(plan) => plan,
         Err(error) => return close(hub, &recovery, &format!("its plan cannot be read: {error}")).await,
     };
-    narrator::tell(hub, &uid, "the manager was restarted in the middle of this recovery".to_owned()).await;
+    narrator::tell(hub, &uid, "the manager was restarted in the middle of this recovery".to_owned());
     let began = |step: u32| record.steps.iter().any(|done| done.number == step && done.started.is_some());
     let was_promoting = began(plan.point_of_no_return());
     let servers: Vec<InstanceKey> = plan.steps.iter().filter_map(|step| step.action.server().cloned()).collect();
@@ -70,8 +70,7 @@ async fn go_on(hub: &Arc<Hub>, recovery: &Recovery, plan: Plan, record: &PlanRec
     let resumed = Command::ResumeRecovery { uid: uid.clone(), epoch, node: hub.node.clone(), at: hub.now() };
     hub.declare(resumed).await?;
     let finished = finished_steps(&plan, record);
-    narrator::tell(hub, &uid, format!("going on with it: {} of {} steps are done", finished.len(), plan.steps.len()))
-        .await;
+    narrator::tell(hub, &uid, format!("going on with it: {} of {} steps are done", finished.len(), plan.steps.len()));
     let told = told_again(hub, recovery, &plan);
     let ended = executor::execute(hub, executor::Run { uid, epoch, plan, told, finished }).await;
     tracing::warn!(recovery = %ended.uid, successor = ?ended.successor, "ended a recovery of an earlier process");
@@ -106,14 +105,14 @@ async fn start_receivers_again(hub: &Arc<Hub>, plan: &Plan, record: &PlanRecord)
             && let Err(error) = hands::start_receiver(hub, replica).await
         {
             let text = format!("cannot start the receiver of {replica} again: {error}");
-            narrator::tell(hub, &record.uid, text).await;
+            narrator::tell(hub, &record.uid, text);
         }
     }
 }
 
 async fn close(hub: &Arc<Hub>, recovery: &Recovery, why: &str) -> Result<(), Error> {
     let uid = recovery.uid.clone();
-    narrator::tell(hub, &uid, format!("closed: {why}")).await;
+    narrator::tell(hub, &uid, format!("closed: {why}"));
     hub.declare(Command::EndRecovery(Ending {
         uid,
         epoch: recovery.epoch,
