@@ -105,9 +105,11 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
                 },
             }
         }
+        // Who asks while a probe runs is not served by that one: it began before the question, perhaps before the failure.
+        let waiting: Vec<_> = asked.into_iter().chain(std::iter::from_fn(|| orders.try_recv().ok())).collect();
         probe(&hub, &key, &mut prober).await;
         drop(turn);
-        for done in asked.into_iter().chain(std::iter::from_fn(|| orders.try_recv().ok())) {
+        for done in waiting {
             // Who asked may have gone away since: then nobody is told.
             done.send(()).ok();
         }

@@ -12,6 +12,9 @@ use super::campaign::verdict;
 /// How long anything may take that takes a second on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// By when the manager has kept a changed topology, on a busy machine too.
+const WRITTEN_DOWN: Duration = Duration::from_secs(1);
+
 /// Runs the campaign.
 pub async fn run(rounds: u32, flavor: Product, manager: Option<&str>) -> Result<()> {
     let fleet = Fleet::builder().product(flavor).primary_with_replicas(3);
@@ -36,6 +39,8 @@ pub async fn run(rounds: u32, flavor: Product, manager: Option<&str>) -> Result<
 /// Kills the primary and, after `delay`, the manager; starts that again and sees that all is mended. Returns the new primary
 /// and, if a recovery was running, how far it was.
 async fn crash(stage: &mut Stage, primary: &Arc<Server>, delay: Duration) -> Result<(Arc<Server>, Option<String>)> {
+    // What the manager learnt in the last moments it may forget: a fifth of a second after a change it has written it down.
+    tokio::time::sleep(WRITTEN_DOWN).await;
     let before = stage.journal()?.recoveries()?.len();
     let killed = Instant::now();
     primary.kill9()?;
