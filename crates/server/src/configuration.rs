@@ -85,7 +85,8 @@ pub fn database_file(config: &Config) -> anyhow::Result<PathBuf> {
     if let Some(file) = &config.backend.sqlite_file {
         return Ok(file.clone());
     }
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    // Empty or relative means unset: so says the XDG specification.
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|data| data.is_absolute());
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
     let Some(base) = data.or(home).filter(|base| base.is_absolute()) else {
         bail!("no place for the database: set SQLite3DataFile in the configuration, or HOME");

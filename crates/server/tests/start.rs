@@ -110,6 +110,23 @@ fn a_check_of_the_configuration_starts_nothing() {
     assert!(!directory.path().join("orchestrator.sqlite3").exists());
 }
 
+#[test]
+fn without_a_place_for_the_database_it_is_in_the_home_directory() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("orchestrator.conf.json");
+    fs::write(&config, json!({"ListenAddress": common::free_address()}).to_string()).unwrap();
+    let run = |home: &std::path::Path| {
+        let mut command = std::process::Command::new(common::program());
+        command.args(["-config", config.to_str().unwrap(), "-c", "clusters"]);
+        command.env("HOME", home).env("XDG_DATA_HOME", "").output().unwrap()
+    };
+    assert_eq!(run(home.path()).status.code(), Some(0));
+    assert!(home.path().join(".local/share/orchestrator/orchestrator.sqlite3").exists());
+    let nowhere = run("/proc/nowhere".as_ref());
+    let said = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(nowhere.status.code() == Some(1) && said.contains("/proc/nowhere"), "{said}");
+}
+
 #[tokio::test]
 async fn a_bad_file_is_not_taken_over_by_a_reload() {
     const FILTERS: &str = "/api/automated-recovery-filters";
