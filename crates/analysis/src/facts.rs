@@ -275,7 +275,7 @@ fn upstream(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -> Vec<String
 /// Returns what `replica` executed and `source` did not. The two were read at different moments: new transactions of the
 /// servers above reach the replica between the two probes and are not errant.
 fn errant(upstream: &[String], source: &Instance, replica: &Instance) -> GtidSet {
-    if source.gtid.executed.is_empty() || replica.gtid.executed.is_empty() {
+    if !source.gtid.is_read() {
         return GtidSet::default();
     }
     GtidSet::errant(&replica.gtid.executed, &source.gtid.executed, upstream.iter().map(String::as_str))

@@ -46,6 +46,9 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Recovered {
     }
     for stage in stages(&run.plan) {
         run.told.set("isSuccessful", promoted.to_string());
+        if let Some(successor) = hub.snapshot().instance(&run.plan.successor).filter(|_| promoted) {
+            run.told.set("successorBinlogCoordinates", successor.binlog.coordinates.to_string());
+        }
         run.told.set("lostReplicas", narrator::list(&lost));
         run.told.set("countLostReplicas", lost.len().to_string());
         let ended = perform_stage(hub, &run, &stage).await;
@@ -137,7 +140,12 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {
 async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Result<(Outcome, String), String> {
     match action {
         Action::RunHooks(list) => {
-            let reports = run_hooks(hub, *list, &run.told, Some(&run.uid)).await;
+            let mut told = run.told.clone();
+            if *list == HookList::PreFailover {
+                // Scripts take a named successor for the new primary, and nobody was promoted yet.
+                told.clear_successor();
+            }
+            let reports = run_hooks(hub, *list, &told, Some(&run.uid)).await;
             let count = reports.len();
             match reports.into_iter().find_map(|report| report.failure) {
                 Some(failure) => Err(failure),

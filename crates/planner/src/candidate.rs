@@ -330,7 +330,7 @@ fn rightful(replica: &Instance, failed: Option<&Instance>) -> GtidSet {
 /// Returns the transactions in `held` that the failed primary did not have when it was last seen, its own newer ones
 /// left out. Nothing when it was never seen.
 fn errant(held: &GtidSet, failed: Option<&Instance>) -> GtidSet {
-    let Some(failed) = failed.filter(|failed| !failed.gtid.executed.is_empty()) else { return GtidSet::default() };
+    let Some(failed) = failed.filter(|failed| failed.gtid.is_read()) else { return GtidSet::default() };
     GtidSet::errant(held, &failed.gtid.executed, Some(failed.gtid_origin().as_str()))
 }
 

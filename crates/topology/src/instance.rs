@@ -184,6 +184,14 @@ pub struct Gtid {
     pub purged: GtidSet,
 }
 
+impl Gtid {
+    /// True when the executed set is what the server said. An empty one is, where the server has GTIDs at all: a primary
+    /// that nobody wrote to yet.
+    pub fn is_read(&self) -> bool {
+        !self.executed.is_empty() || matches!(self.mode, GtidMode::On | GtidMode::OnPermissive)
+    }
+}
+
 /// State of a receiver (I/O) or applier (SQL) thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ThreadState {
