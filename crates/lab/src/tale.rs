@@ -88,12 +88,8 @@ mod tests {
         let event = |micros, what: &str| Event { at: Timestamp(micros), what: what.to_owned() };
         let text =
             timed(vec![event(4_500, "promoted"), event(1_000, "killed"), event(-400, "written")], Timestamp(1_000));
-        let expected = "\
-       -2 ms  written
-       +0 ms  killed
-       +3 ms  promoted
-";
-        assert_eq!(text, expected);
+        let lines = ["       -2 ms  written", "       +0 ms  killed", "       +3 ms  promoted"];
+        assert_eq!(text, lines.map(|line| format!("{line}\n")).concat());
     }
 
     #[test]
