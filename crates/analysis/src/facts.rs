@@ -260,6 +260,14 @@ fn is_confirmed_dead(watched: &Watched) -> bool {
     })
 }
 
+/// Returns the transactions that the instance `key` executed and its source did not. Empty for one that has no source, or
+/// whose source was never seen.
+pub fn errant_of(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -> GtidSet {
+    let source = graph.source(key);
+    let both = source.and_then(|source| Some((source, snapshot.instance(source)?, snapshot.instance(key)?)));
+    both.map_or_else(GtidSet::default, |(key, source, own)| errant(&upstream(snapshot, graph, key), source, own))
+}
+
 /// Returns the GTID origins of `key` and of every server above it.
 fn upstream(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -> Vec<String> {
     let mut origins = Vec::new();

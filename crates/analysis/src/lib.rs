@@ -17,7 +17,7 @@ mod rules;
 mod testimony;
 
 pub use code::{Code, Structure};
-pub use facts::Facts;
+pub use facts::{Facts, errant_of};
 pub use policy::{ClusterFilter, Filter, KeyFilter, Policy};
 pub use testimony::{Testimony, Witness};
 

@@ -120,20 +120,10 @@ impl Scene<'_> {
         uuids.join(",")
     }
 
-    /// Returns what `key` executed and its source did not.
+    /// Returns what `key` executed and its source did not; never anything on MariaDB, as Orchestrator.
     fn errant(&self, key: &InstanceKey) -> GtidSet {
-        let source = self.graph.source(key).and_then(|source| self.snapshot.instance(source));
-        let (Some(own), Some(source)) = (self.snapshot.instance(key), source) else { return GtidSet::default() };
-        if source.gtid.executed.is_empty() || own.gtid.executed.is_empty() || own.version.is_mariadb() {
-            return GtidSet::default();
-        }
-        let upstream: Vec<String> = self
-            .upwards(key)
-            .skip(1)
-            .filter_map(|key| self.snapshot.instance(key))
-            .map(Instance::gtid_origin)
-            .collect();
-        GtidSet::errant(&own.gtid.executed, &source.gtid.executed, upstream.iter().map(String::as_str))
+        let is_mariadb = self.snapshot.instance(key).is_some_and(|own| own.version.is_mariadb());
+        if is_mariadb { GtidSet::default() } else { analysis::errant_of(self.snapshot, self.graph, key) }
     }
 
     /// Returns `key`, its source, that one's source and so on.
