@@ -34,7 +34,7 @@ async fn manager(text: &str) -> Manager {
         .collect();
     store.save_instances(observed).expect("saved");
     let same: Arc<manager::Reload> = Arc::new(|config, _| Ok((config.clone(), Vec::new())));
-    Manager::start(config(text), store, Mode::OneCommand, same).await.expect("started")
+    Manager::start(config(text), consensus::Consensus::alone(store), Mode::OneCommand, same).await.expect("started")
 }
 
 /// What is served over the nine recorded servers, probed a moment ago.

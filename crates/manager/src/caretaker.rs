@@ -25,7 +25,7 @@ pub(crate) async fn tell_alive(hub: Arc<Hub>) {
             started: hub.started,
             at: hub.now(),
         };
-        let told = hub.declare(Command::RegisterNode(report)).await;
+        let told = hub.note(Command::RegisterNode(report)).await;
         note_trouble(&hub, told.err().map(|error| error.to_string()), &mut repeats);
         tokio::time::sleep(EVERY).await;
     }

@@ -51,7 +51,7 @@ pub(crate) async fn known_key(hub: &Hub, config: &Config, key: &InstanceKey) -> 
         Ok(resolved) => {
             if hub.names.learn_host(&key.host, &resolved) {
                 let (from, to, at) = (key.host.clone(), resolved.clone(), hub.now());
-                if let Err(error) = hub.declare(Command::PutHostnameResolve { from, to, at }).await {
+                if let Err(error) = hub.note(Command::PutHostnameResolve { from, to, at }).await {
                     tracing::warn!(%error, "cannot keep what a host name resolves to");
                 }
             }

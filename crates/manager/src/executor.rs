@@ -126,7 +126,7 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {
         at: hub.now(),
     };
     // The next step waits until its own beginning is on disk, and this entry is queued before it.
-    let journaled = hub.store.apply_async(finished);
+    let journaled = hub.declare(finished);
     let uid_of_task = uid.clone();
     hub.tasks.spawn(async move {
         if let Err(error) = journaled.await {

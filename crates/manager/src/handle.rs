@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use analysis::Policy;
 use config::{Config, Finding};
+use consensus::Consensus;
 use planner::{Explanation, Hold, Request};
 use store::{Applied, Command, NodeId, Store};
 use topology::{InstanceKey, Timestamp, Unreachable};
@@ -54,19 +55,19 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Starts the manager on what `store` knows.
+    /// Starts the manager on what the store of `consensus` knows.
     ///
     /// # Errors
     /// [`Error::Store`] when the store cannot be read.
-    pub async fn start(config: Config, store: Store, mode: Mode, reload: Arc<Reload>) -> Result<Self, Error> {
+    pub async fn start(config: Config, consensus: Consensus, mode: Mode, reload: Arc<Reload>) -> Result<Self, Error> {
         let config = Arc::new(config);
-        let loaded = store.load_instances()?;
+        let loaded = consensus.store().load_instances()?;
         for note in loaded.notes {
             tracing::warn!("{note}");
         }
         let hostname = gethostname::gethostname().to_string_lossy().into_owned();
         let node = NodeId { hostname, token: crate::random_hex() };
-        let mut hub = Hub::new(Arc::clone(&config), store, node, Observatory::new(loaded.watched));
+        let mut hub = Hub::new(Arc::clone(&config), consensus, node, Observatory::new(loaded.watched));
         if let Mode::Drill { halt_in_step } = mode {
             hub.halt_in_step = Some(halt_in_step);
         }
@@ -119,6 +120,11 @@ impl Manager {
     /// Returns the configuration as analysis and planning see it.
     pub fn policy(&self) -> Arc<Policy> {
         self.hub.policy()
+    }
+
+    /// Returns this node's part in deciding.
+    pub fn consensus(&self) -> &Consensus {
+        &self.hub.consensus
     }
 
     /// Returns the store, for queries.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use analysis::{Diagnosis, Policy};
 use config::Config;
+use consensus::Consensus;
 use store::{Applied, Command, NodeId, Store};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     pub(crate) node: NodeId,
     pub(crate) started: Timestamp,
+    pub(crate) consensus: Consensus,
+    /// The same store that `consensus` keeps its state in, for queries and for what is this node's own.
     pub(crate) store: Store,
     pub(crate) observatory: Observatory,
     pub(crate) names: Names,
@@ -72,14 +75,16 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(config: Arc<Config>, store: Store, node: NodeId, observatory: Observatory) -> Self {
+    pub(crate) fn new(config: Arc<Config>, consensus: Consensus, node: NodeId, observatory: Observatory) -> Self {
         let clock = Clock::start();
+        let store = consensus.store().clone();
         Self {
             clock,
             node,
             started: clock.now(),
             names: Names::new(store.hostname_resolves().unwrap_or_default()),
             store,
+            consensus,
             observatory,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -150,8 +155,16 @@ impl Hub {
         View { snapshot, graph, diagnoses }
     }
 
-    /// Changes declared or decided state.
-    pub(crate) async fn declare(&self, command: Command) -> Result<Applied, store::Error> {
+    /// Changes declared or decided state, in the order of the calls.
+    pub(crate) fn declare(
+        &self,
+        command: Command,
+    ) -> impl Future<Output = Result<Applied, consensus::Error>> + Send + 'static {
+        self.consensus.declare(command)
+    }
+
+    /// Keeps what is this node's own, and no other's.
+    pub(crate) async fn note(&self, command: Command) -> Result<Applied, store::Error> {
         self.store.apply_async(command).await
     }
 

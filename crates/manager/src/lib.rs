@@ -79,12 +79,26 @@ pub enum Error {
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// It could not be decided, or was refused, among the managers.
+    #[error(transparent)]
+    Consensus(#[from] consensus::Error),
     /// The configuration is bad; the one in effect stays.
     #[error("the configuration is not changed: {}", .0.join("; "))]
     Configuration(Vec<String>),
     /// A defect of ours.
     #[error("unexpected: {0}")]
     Unexpected(String),
+}
+
+impl Error {
+    /// Returns why a command was refused by the rules, if it was.
+    pub fn refusal(&self) -> Option<&store::Refusal> {
+        match self {
+            Self::Store(error) => error.refusal(),
+            Self::Consensus(error) => error.refusal(),
+            _ => None,
+        }
+    }
 }
 
 /// Returns 64 random hexadecimal digits.

@@ -77,7 +77,7 @@ pub(crate) fn list(keys: &[InstanceKey]) -> String {
 pub(crate) fn tell(hub: &Arc<Hub>, uid: &str, message: String) {
     tracing::info!(recovery = %uid, "{message}");
     let uid = uid.to_owned();
-    let kept = hub.store.apply_async(Command::Note { uid: uid.clone(), message, at: hub.now() });
+    let kept = hub.declare(Command::Note { uid: uid.clone(), message, at: hub.now() });
     hub.tasks.spawn(async move {
         if let Err(error) = kept.await {
             tracing::warn!(recovery = %uid, %error, "a sentence of a recovery's story was not kept");

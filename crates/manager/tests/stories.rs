@@ -34,7 +34,8 @@ fn configuration(extra: &str) -> Config {
 }
 
 async fn start(extra: &str, mode: Mode, store: Store) -> anyhow::Result<Manager> {
-    Ok(Manager::start(configuration(extra), store, mode, Arc::new(|_, _| Err(Vec::new()))).await?)
+    Ok(Manager::start(configuration(extra), consensus::Consensus::alone(store), mode, Arc::new(|_, _| Err(Vec::new())))
+        .await?)
 }
 
 async fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
@@ -58,8 +59,13 @@ impl Stage {
         drop(log);
         let fleet = fleet.build().await?;
         let store = Store::open(":memory:", store::Mode::Own)?;
-        let manager =
-            Manager::start(configuration(extra), store, Mode::Service, Arc::new(|_, _| Err(Vec::new()))).await?;
+        let manager = Manager::start(
+            configuration(extra),
+            consensus::Consensus::alone(store),
+            Mode::Service,
+            Arc::new(|_, _| Err(Vec::new())),
+        )
+        .await?;
         manager.discover(fleet.server(0).key()).await?;
         let count = fleet.servers().len();
         eventually("discovery of the whole fleet", Duration::from_secs(20), || {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum_server::tls_rustls::RustlsConfig;
 use config::{Config, Loaded};
+use consensus::Consensus;
 use manager::{Manager, Mode};
 use store::Store;
 use tokio::net::{TcpListener, UnixListener};
@@ -53,7 +54,7 @@ pub async fn start(files: Files, config: Config, mode: Mode) -> anyhow::Result<M
     let path = configuration::database_file(&config)?;
     let store = Store::open(&path, store::Mode::Own)?;
     let reload = move |present: &Config, extra: Option<&std::path::Path>| files.reload(present, extra);
-    Ok(Manager::start(config, store, mode, Arc::new(reload)).await?)
+    Ok(Manager::start(config, Consensus::alone(store), mode, Arc::new(reload)).await?)
 }
 
 /// Where requests come in.

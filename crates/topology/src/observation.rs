@@ -65,6 +65,17 @@ pub enum Unreachable {
     Other,
 }
 
+/// What one of our nodes saw of a server when another node asked it to look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// The node, by its address.
+    pub node: String,
+    /// When it looked, by its own clock.
+    pub at: Timestamp,
+    /// Why it could not read the server; none when it could.
+    pub failure: Option<ProbeFailure>,
+}
+
 impl Unreachable {
     /// True when the failure itself shows that a server process lives and answers.
     pub fn shows_life(self) -> bool {

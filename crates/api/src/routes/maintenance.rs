@@ -56,7 +56,7 @@ async fn begin(api: Api, call: Call) -> Answer {
         ends: begins.plus(SPAN),
     };
     match api.manager.declare(command).await {
-        Err(manager::Error::Store(store::Error::Refused(Refusal::AlreadyInMaintenance { .. }))) => {
+        Err(error) if matches!(error.refusal(), Some(Refusal::AlreadyInMaintenance { .. })) => {
             let message = format!("Cannot begin maintenance for instance: {key}; maintenance reason: {reason}");
             Err(Error::NotDone { message, details: json!(0) })
         }
