@@ -16,7 +16,9 @@
 mod consensus;
 mod error;
 mod status;
+mod transport;
 
 pub use consensus::{Consensus, Local};
 pub use error::Error;
 pub use status::{Card, Lease, Member, NodeId, Peer, Role, Standing, Status};
+pub use transport::{Dialer, Port, PortError, Security};
