@@ -117,7 +117,7 @@ fn read(db: &Connection) -> rusqlite::Result<Dump> {
 fn read_table(db: &Connection, name: &str) -> rusqlite::Result<Table> {
     // By all columns: the order in which rows happen to lie differs between nodes.
     let columns: Vec<String> =
-        db.prepare(&format!("SELECT * FROM {name}"))?.column_names().into_iter().map(ToOwned::to_owned).collect();
+        db.prepare(&format!("SELECT * FROM {name}"))?.column_names().map(ToOwned::to_owned).collect();
     let order: Vec<String> = (1..=columns.len()).map(|number| number.to_string()).collect();
     let mut statement = db.prepare(&format!("SELECT * FROM {name} ORDER BY {}", order.join(", ")))?;
     let rows = statement

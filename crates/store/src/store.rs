@@ -144,6 +144,11 @@ impl Store {
         Arc::clone(&self.shared.declared.read().expect("nobody panics while holding it"))
     }
 
+    /// True when it was opened with [`Store::open_inline`].
+    pub fn is_inline(&self) -> bool {
+        matches!(self.shared.jobs, Jobs::Inline(_))
+    }
+
     /// Returns where the database is, as given to [`Store::open`].
     pub fn path(&self) -> &Path {
         &self.shared.path

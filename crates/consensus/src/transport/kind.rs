@@ -23,15 +23,11 @@ pub(crate) enum Kind {
     Look,
     /// Stand for election now.
     Campaign,
-    /// Be a founding member.
-    Found,
-    /// Take me in.
-    Admit,
 }
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Kind; 10] = [
+    pub(crate) const ALL: [Kind; 8] = [
         Kind::Hello,
         Kind::PreVote,
         Kind::Vote,
@@ -40,8 +36,6 @@ impl Kind {
         Kind::Declare,
         Kind::Look,
         Kind::Campaign,
-        Kind::Found,
-        Kind::Admit,
     ];
 
     /// Returns the last segment of the path.
@@ -55,8 +49,6 @@ impl Kind {
             Kind::Declare => "declare",
             Kind::Look => "look",
             Kind::Campaign => "campaign",
-            Kind::Found => "found",
-            Kind::Admit => "admit",
         }
     }
 
