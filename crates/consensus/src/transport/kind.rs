@@ -1,5 +1,7 @@
 //! What a body is about.
 
+use std::fmt;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 const GIB: usize = 1024 * MIB;
@@ -78,6 +80,12 @@ impl Kind {
             Kind::Snapshot => GIB,
             _ => 64 * KIB,
         }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.segment())
     }
 }
 

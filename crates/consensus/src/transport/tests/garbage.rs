@@ -1,0 +1,1 @@
+//! Bytes of any kind on the port.
