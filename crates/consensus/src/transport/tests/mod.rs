@@ -2,6 +2,8 @@
 
 mod calls;
 mod certificates;
+mod garbage;
+mod strangers;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
