@@ -62,7 +62,7 @@ impl Dialer {
     /// # Errors
     /// [`PortError`] when what `security` names does not serve.
     pub fn new(security: &Security) -> Result<Self, PortError> {
-        let connector = Connector::new(security.identity()?.as_ref())?;
+        let connector = Connector::new(security)?;
         Ok(Self { shared: Arc::new(Shared { connector, proof: security.proof(), pools: Mutex::default() }) })
     }
 }

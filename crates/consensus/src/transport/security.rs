@@ -1,6 +1,7 @@
 //! Who may talk on the raft port: TLS 1.3 in which both sides show a certificate.
 
 mod files;
+mod fresh;
 mod secret;
 mod words;
 
@@ -15,6 +16,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
 
 use super::PortError;
+pub(super) use fresh::Fresh;
 pub(super) use words::{about_peer, about_stranger, tls_cause};
 
 /// How nodes prove to each other who they are. The same on every node. `Debug` does not show the secret.
@@ -55,12 +57,11 @@ pub(super) enum Proof {
 }
 
 /// What a node shows, and whom it believes.
+#[derive(PartialEq, Eq)]
 pub(super) struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    roots: Arc<RootCertStore>,
-    /// The name that every node's certificate has; none where it is the host of its address.
-    pub(super) name: Option<ServerName<'static>>,
+    believed: Vec<CertificateDer<'static>>,
 }
 
 impl Security {
@@ -72,18 +73,35 @@ impl Security {
         }
     }
 
+    /// Returns the name that every node's certificate has; none where it is the host of its address.
+    pub(super) fn common_name(&self) -> Result<Option<ServerName<'static>>, PortError> {
+        match self {
+            Self::Secret(_) => {
+                ServerName::try_from(secret::NAME).map(Some).map_err(|error| PortError::Unusable(error.to_string()))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Returns the identity that this asks for; none in the clear. Takes a tenth of a second with a secret.
     ///
     /// # Errors
     /// [`PortError`] when the secret or the files do not serve.
-    pub(super) fn identity(&self) -> Result<Option<Identity>, PortError> {
+    fn identity(&self) -> Result<Option<Identity>, PortError> {
+        let identity = self.identity_unchecked()?;
+        if let (Self::Certificates { .. }, Some(identity)) = (self, &identity) {
+            identity.check()?;
+        }
+        Ok(identity)
+    }
+
+    /// As [`Self::identity`], without asking whether the others will believe it.
+    fn identity_unchecked(&self) -> Result<Option<Identity>, PortError> {
         match self {
             Self::Plain => Ok(None),
             Self::Secret(secret) => secret::identity(secret).map(Some),
             Self::Certificates { certificate, key, authority } => {
-                let identity = files::identity(certificate, key, authority)?;
-                identity.check()?;
-                Ok(Some(identity))
+                files::identity(certificate, key, authority).map(Some)
             }
         }
     }
@@ -92,7 +110,7 @@ impl Security {
 impl Identity {
     /// Returns how this node answers.
     pub(super) fn server(&self) -> Result<ServerConfig, PortError> {
-        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots.clone(), provider())
+        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots()?, provider())
             .build()
             .map_err(|error| PortError::Unusable(format!("RaftTLSCAFile does not serve as an authority: {error}")))?;
         let mut config = ServerConfig::builder_with_provider(provider())
@@ -111,11 +129,21 @@ impl Identity {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(unusable)?
-            .with_root_certificates(self.roots.clone())
+            .with_root_certificates(self.roots()?)
             .with_client_auth_cert(self.chain.clone(), self.key.clone_key())
             .map_err(unusable)?;
         config.resumption = Resumption::disabled();
         Ok(config)
+    }
+
+    fn roots(&self) -> Result<Arc<RootCertStore>, PortError> {
+        let mut roots = RootCertStore::empty();
+        for authority in &self.believed {
+            roots.add(authority.clone()).map_err(|error| {
+                PortError::Unusable(format!("RaftTLSCAFile has no usable authority in it: {error}"))
+            })?;
+        }
+        Ok(Arc::new(roots))
     }
 
     /// Judges this node's own certificate as the others will: better told at start than by every peer in turn.
@@ -124,8 +152,8 @@ impl Identity {
             return Err(PortError::Unusable("RaftTLSCertFile has no certificate in it".to_owned()));
         };
         let now = UnixTime::now();
-        let as_client = WebPkiClientVerifier::builder_with_provider(self.roots.clone(), provider()).build();
-        let as_server = WebPkiServerVerifier::builder_with_provider(self.roots.clone(), provider()).build();
+        let as_client = WebPkiClientVerifier::builder_with_provider(self.roots()?, provider()).build();
+        let as_server = WebPkiServerVerifier::builder_with_provider(self.roots()?, provider()).build();
         let (Ok(as_client), Ok(as_server)) = (as_client, as_server) else {
             return Err(PortError::Unusable("RaftTLSCAFile does not serve as an authority".to_owned()));
         };

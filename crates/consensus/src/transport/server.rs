@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -29,9 +30,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use self::body::Room;
-use self::crowd::{Crowd, Seat};
+use self::crowd::{Crowd, Seat, Trust};
 use self::repeats::{Repeats, Topic};
-use super::security::{Proof, about_stranger, tls_cause};
+use super::security::{Fresh, Identity, Proof, about_stranger, tls_cause};
 use super::{Handler, Kind, MEDIA_TYPE, PortError, Security};
 
 /// How long somebody may take to read a part of an answer.
@@ -46,7 +47,7 @@ const LARGEST_HEAD: usize = 64 * 1024;
 /// How long others are waited for.
 #[derive(Clone, Copy)]
 struct Limits {
-    /// For somebody to show that this is a node: for TLS, and for the first request in the clear.
+    /// For somebody to show who this is: for TLS, and for the head of the first request in the clear.
     patience: Duration,
     /// For the next request, with its head, on a node's connection.
     idle: Duration,
@@ -62,7 +63,7 @@ impl Default for Limits {
 pub struct Port {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Fresh<ServerConfig>>,
     proof: Proof,
     limits: Limits,
 }
@@ -74,8 +75,7 @@ impl Port {
     /// # Errors
     /// [`PortError`] when the address cannot be bound or what `security` names does not serve.
     pub async fn bind(address: &str, security: &Security) -> Result<Self, PortError> {
-        let server = security.identity()?.map(|identity| identity.server()).transpose()?;
-        let tls = server.map(|config| TlsAcceptor::from(Arc::new(config)));
+        let tls = Fresh::new(security, Identity::server)?;
         let cannot = |source| PortError::Bind { address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
@@ -133,7 +133,7 @@ impl Port {
 /// What all connections share.
 struct Host {
     handler: Arc<dyn Handler>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Fresh<ServerConfig>>,
     proof: Proof,
     limits: Limits,
     room: Room,
@@ -165,12 +165,12 @@ impl Host {
     }
 
     async fn receive(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin, guest: Arc<Guest>) {
-        let Some(tls) = self.tls.clone() else {
+        let Some(tls) = self.tls.as_ref().map(Fresh::get) else {
             return self.answer_all(stream, guest).await;
         };
-        match timeout(self.limits.patience, tls.accept(stream).into_fallible()).await {
+        match timeout(self.limits.patience, TlsAcceptor::from(tls).accept(stream).into_fallible()).await {
             Ok(Ok(stream)) => {
-                guest.seat.prove();
+                guest.seat.show(Trust::Proven);
                 self.answer_all(stream, guest).await;
             }
             Ok(Err((error, stream))) => {
@@ -198,12 +198,12 @@ impl Host {
                 .max_buf_size(LARGEST_HEAD)
                 .serve_connection(TokioIo::new(stream), service)
         );
-        let mut unproven = pin!(unproven(&guest.seat, self.limits.patience));
+        let mut silent = pin!(silent(&guest.seat, self.limits.patience));
         let mut is_stopping = false;
         let ended = loop {
             tokio::select! {
                 ended = connection.as_mut() => break ended,
-                () = unproven.as_mut() => {
+                () = silent.as_mut() => {
                     return self.warn(guest.address, Topic::Stranger, "it sent no request of a node in time");
                 }
                 () = self.stop.cancelled(), if !is_stopping => {
@@ -232,6 +232,7 @@ impl Host {
             self.warn(guest.address, Topic::Stranger, "it asks for what no raft node of this version would");
             return Ok(refused(StatusCode::NOT_FOUND, "no such call: is this a raft node of the same version?"));
         };
+        guest.seat.show(Trust::Asked);
         let outcome = self.carry_out(kind, request, &guest).await;
         Ok(outcome.unwrap_or_else(|(status, reason)| {
             self.warn(guest.address, Topic::Refusal, &format!("{kind} was refused: {reason}"));
@@ -260,7 +261,7 @@ impl Host {
         });
         match task.await {
             Ok(Ok(answer)) => {
-                guest.seat.prove();
+                guest.seat.show(Trust::Proven);
                 Ok(Response::new(Full::new(answer)))
             }
             Ok(Err(refusal)) => Err((StatusCode::CONFLICT, refusal)),
@@ -291,10 +292,10 @@ impl Host {
     }
 }
 
-/// Waits until the time is over in which somebody has to prove to be a node; for ever if that happened.
-async fn unproven(seat: &Seat, patience: Duration) {
+/// Waits until the time is over in which somebody has to ask for something; for ever if that happened.
+async fn silent(seat: &Seat, patience: Duration) {
     tokio::time::sleep(patience).await;
-    if seat.is_proven() {
+    if seat.trust() > Trust::Silent {
         std::future::pending::<()>().await;
     }
 }

@@ -90,3 +90,54 @@ impl Service<Name> for Names {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn resolve(names: &mut Names, name: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(names.call(name.parse().expect("a name")).await?.collect())
+    }
+
+    /// Longer than a name can be, so that no name service is asked.
+    fn no_name() -> String {
+        "x".repeat(64)
+    }
+
+    #[tokio::test]
+    async fn a_name_is_found_and_remembered_and_one_that_does_not_exist_is_named() {
+        let mut names = Names::default();
+        let found = resolve(&mut names, "localhost").await.expect("every host has it");
+        assert!(found.iter().all(|address| address.ip().is_loopback()), "{found:?}");
+        let (_, last) = names.look_up("localhost");
+        assert_eq!(last, found);
+        let error = resolve(&mut names, &no_name()).await.expect_err("there is no such name").to_string();
+        assert!(error.starts_with(&format!("{}: ", no_name())), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_was_found_last_serves_while_the_name_service_fails_or_says_nothing() {
+        let mut names = Names::default();
+        let last: Vec<SocketAddr> = vec!["192.0.2.1:0".parse().expect("an address")];
+        let set = |name: &str, lookup: Option<BoxFuture<'static, Found>>| {
+            let entry = Entry { last: last.clone(), lookup: lookup.map(FutureExt::shared) };
+            names.entries.lock().expect("no panic").insert(name.to_owned(), entry);
+        };
+        set(&no_name(), None);
+        set("orc2", Some(futures::future::pending().boxed()));
+        for name in [no_name().as_str(), "orc2"] {
+            assert_eq!(resolve(&mut names, name).await.expect("the last one"), last, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_ask_for_the_same_name_wait_for_the_same_lookup() {
+        let names = Names::default();
+        let (first, _) = names.look_up("localhost");
+        let (second, _) = names.look_up("localhost");
+        assert!(first.ptr_eq(&second));
+        first.await.expect("every host has it");
+        let (third, _) = names.look_up("localhost");
+        assert!(!third.ptr_eq(&second), "that one is over: names may move");
+    }
+}

@@ -1,9 +1,7 @@
 //! The operator's own certificates.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -14,13 +12,7 @@ use crate::transport::PortError;
 pub(super) fn identity(certificate: &Path, key: &Path, authority: &Path) -> Result<Identity, PortError> {
     let chain = certificates("RaftTLSCertFile", certificate)?;
     let key = PrivateKeyDer::from_pem_file(key).map_err(|error| failed("RaftTLSPrivateKeyFile", key, error))?;
-    let mut roots = RootCertStore::empty();
-    for root in certificates("RaftTLSCAFile", authority)? {
-        roots.add(root).map_err(|error| {
-            PortError::Unusable(format!("RaftTLSCAFile {} has no usable authority: {error}", authority.display()))
-        })?;
-    }
-    Ok(Identity { chain, key, roots: Arc::new(roots), name: None })
+    Ok(Identity { chain, key, believed: certificates("RaftTLSCAFile", authority)? })
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, PortError> {

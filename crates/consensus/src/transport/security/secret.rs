@@ -6,15 +6,13 @@
 //! certificates of operators.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ED25519,
 };
 use ring::pbkdf2;
-use rustls::RootCertStore;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::Identity;
 use crate::transport::PortError;
@@ -24,7 +22,7 @@ const ROUNDS: NonZeroU32 = NonZeroU32::new(250_000).expect("not zero");
 /// What sets our derivation apart from any other of the same text. Changing it cuts new nodes off from old ones.
 const SALT: &[u8] = b"orchestrator raft port, authority of a shared secret, 1";
 /// The name in every node's certificate. It proves nothing that the signature does not.
-const NAME: &str = "raft.orchestrator.internal";
+pub(super) const NAME: &str = "raft.orchestrator.internal";
 /// What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
@@ -38,8 +36,7 @@ fn build(secret: &str) -> Result<Identity, Box<dyn std::error::Error>> {
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let issuer = Issuer::from_params(&authority, authority_key(secret)?);
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.self_signed(issuer.key())?.der().clone())?;
+    let believed = authority.self_signed(issuer.key())?;
 
     let mut leaf = params(NAME);
     leaf.subject_alt_names = vec![rcgen::SanType::DnsName(NAME.try_into()?)];
@@ -49,8 +46,7 @@ fn build(secret: &str) -> Result<Identity, Box<dyn std::error::Error>> {
     Ok(Identity {
         chain: vec![certificate.der().clone()],
         key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-        roots: Arc::new(roots),
-        name: Some(ServerName::try_from(NAME)?),
+        believed: vec![believed.der().clone()],
     })
 }
 

@@ -1,7 +1,8 @@
 //! Who is connected: how many may be, and who has to go when more come.
 //!
 //! Somebody who has proven to be a node keeps the seat. When all seats are taken, a newcomer gets that of whoever has been
-//! here longest without proof: so strangers who hold on to connections crowd out each other, not the nodes.
+//! here longest without asking for anything, or else without proof: so strangers who hold on to connections crowd out each
+//! other, not the nodes.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -28,8 +29,19 @@ struct Present {
 
 struct Guest {
     host: IpAddr,
-    is_proven: bool,
+    trust: Trust,
     leave: CancellationToken,
+}
+
+/// What a guest has shown so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trust {
+    /// Nothing.
+    Silent,
+    /// A request such as nodes send: in the clear that is no proof.
+    Asked,
+    /// To be a node, as far as that can be shown.
+    Proven,
 }
 
 /// A place among the connected; free again when it is dropped.
@@ -51,7 +63,7 @@ impl Crowd {
         }
         present.came += 1;
         let (number, leave) = (present.came, CancellationToken::new());
-        present.guests.insert(number, Guest { host, is_proven: false, leave: leave.clone() });
+        present.guests.insert(number, Guest { host, trust: Trust::Silent, leave: leave.clone() });
         Some(Seat { crowd: self.clone(), number, leave })
     }
 
@@ -61,25 +73,26 @@ impl Crowd {
 }
 
 impl Present {
-    /// Frees the seat of the one of them who has been here longest without proof.
+    /// Frees the seat of the one of them who has shown least, and of those the one who is here longest.
     fn send_away(&mut self, of_them: impl Fn(&Guest) -> bool) -> Option<()> {
-        let number =
-            self.guests.iter().find(|(_, guest)| !guest.is_proven && of_them(guest)).map(|(number, _)| *number)?;
+        let unproven = self.guests.iter().filter(|(_, guest)| guest.trust < Trust::Proven && of_them(guest));
+        let (number, _) = unproven.min_by_key(|(number, guest)| (guest.trust, **number))?;
+        let number = *number;
         self.guests.remove(&number).map(|guest| guest.leave.cancel())
     }
 }
 
 impl Seat {
-    /// Notes that this is a node.
-    pub(super) fn prove(&self) {
+    /// Notes what the guest has shown now.
+    pub(super) fn show(&self, trust: Trust) {
         if let Some(guest) = self.crowd.present().guests.get_mut(&self.number) {
-            guest.is_proven = true;
+            guest.trust = guest.trust.max(trust);
         }
     }
 
-    /// True when this is a node.
-    pub(super) fn is_proven(&self) -> bool {
-        self.crowd.present().guests.get(&self.number).is_some_and(|guest| guest.is_proven)
+    /// Returns what the guest has shown so far.
+    pub(super) fn trust(&self) -> Trust {
+        self.crowd.present().guests.get(&self.number).map_or(Trust::Silent, |guest| guest.trust)
     }
 
     /// Waits until somebody else needs the seat.
@@ -113,11 +126,15 @@ mod tests {
         let crowd = Arc::new(Crowd::default());
         let other_host = crowd.enter(host(2)).expect("room");
         let seats: Vec<Seat> = (0..MOST_PER_HOST).map(|_| crowd.enter(host(1)).expect("room")).collect();
-        seats[0].prove();
+        seats[0].show(Trust::Proven);
+        seats[1].show(Trust::Asked);
         let newcomer = crowd.enter(host(1)).expect("a stranger leaves");
         assert!(!has_to_go(&other_host) && !has_to_go(&newcomer));
-        let gone: Vec<usize> = (0..MOST_PER_HOST).filter(|index| has_to_go(&seats[*index])).collect();
-        assert_eq!(gone, [1], "the first is a node");
+        let gone = || -> Vec<usize> { (0..MOST_PER_HOST).filter(|index| has_to_go(&seats[*index])).collect() };
+        assert_eq!(gone(), [2], "the first is a node, and the second may be one");
+        seats[2..].iter().chain([&newcomer]).for_each(|seat| seat.show(Trust::Asked));
+        let _newcomer = crowd.enter(host(1)).expect("a stranger leaves");
+        assert_eq!(gone(), [1, 2]);
     }
 
     #[test]
@@ -125,11 +142,11 @@ mod tests {
         let crowd = Arc::new(Crowd::default());
         let mut seats: Vec<Seat> =
             (0..MOST).map(|index| crowd.enter(host((index / MOST_PER_HOST) as u8)).expect("room")).collect();
-        seats.iter().for_each(Seat::prove);
+        seats.iter().for_each(|seat| seat.show(Trust::Proven));
         assert!(crowd.enter(host(99)).is_none());
         drop(seats.pop());
         assert!(crowd.enter(host(99)).is_some());
-        assert!(seats.iter().all(|seat| seat.is_proven() && !has_to_go(seat)));
+        assert!(seats.iter().all(|seat| seat.trust() == Trust::Proven && !has_to_go(seat)));
     }
 
     #[test]
@@ -138,7 +155,7 @@ mod tests {
         let first = crowd.enter(host(1)).expect("room");
         let _others: Vec<Seat> = (0..MOST_PER_HOST).map(|_| crowd.enter(host(1)).expect("room")).collect();
         assert!(has_to_go(&first));
-        first.prove();
-        assert!(!first.is_proven());
+        first.show(Trust::Proven);
+        assert_eq!(first.trust(), Trust::Silent);
     }
 }

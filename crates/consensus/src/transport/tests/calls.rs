@@ -165,3 +165,23 @@ async fn a_request_is_carried_out_even_when_the_caller_went_away() {
     call.abort();
     tokio::time::timeout(LONG, barrier.wait()).await.expect("it ran to its end");
 }
+
+#[tokio::test]
+async fn an_answer_that_takes_longer_than_strangers_are_waited_for_arrives() {
+    struct Pensive;
+    impl Handler for Pensive {
+        fn handle(&self, _kind: Kind, body: Bytes) -> BoxFuture<'static, Result<Bytes, String>> {
+            async move {
+                tokio::time::sleep(Duration::from_millis(700)).await;
+                Ok(body)
+            }
+            .boxed()
+        }
+    }
+    for security in [Security::Plain, secret()] {
+        let port = Port::bind("127.0.0.1:0", &security).await.expect("the port is free").impatient();
+        let node = Node::serve(port, Arc::new(Pensive));
+        let answer = dialer(&security).call(&node.address.to_string(), Kind::Declare, Bytes::from("x"), LONG).await;
+        assert_eq!(answer, Ok(Bytes::from("x")), "{security:?}");
+    }
+}

@@ -7,6 +7,7 @@ use rcgen::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::transport::security::{Fresh, Identity};
 
 /// An authority, and the folder with what it signed.
 pub(super) struct Authority {
@@ -85,4 +86,27 @@ fn files_that_do_not_serve_are_told_at_start() {
     }));
     assert!(message.contains("allow the use by servers and by clients"), "{message}");
     Dialer::new(&good).expect("the good one serves");
+}
+
+#[tokio::test]
+async fn renewed_files_are_taken_over_and_broken_ones_are_not() {
+    let log = Log::begin();
+    let authority = Authority::new();
+    let good = authority.good();
+    let Security::Certificates { certificate, .. } = &good else { unreachable!() };
+    let fresh = Fresh::new(&good, Identity::server).expect("they serve").expect("there are some").look_always();
+    let first = fresh.get();
+    assert!(Arc::ptr_eq(&first, &fresh.get()), "nothing changed");
+    authority.good();
+    let second = fresh.get();
+    assert!(!Arc::ptr_eq(&first, &second), "new ones are there");
+    std::fs::write(certificate, "half a fi").expect("written");
+    assert!(Arc::ptr_eq(&second, &fresh.get()) && Arc::ptr_eq(&second, &fresh.get()), "the last good ones");
+    let told = log.wait_for("the raft certificates stay as they were").await;
+    assert!(told.contains("RaftTLSCertFile"), "{told}");
+    assert_eq!(log.lines().len(), 1, "{:#?}", log.lines());
+    authority.sign("good", &["localhost"], expired);
+    assert!(Arc::ptr_eq(&second, &fresh.get()), "nobody would believe those");
+    authority.good();
+    assert!(!Arc::ptr_eq(&second, &fresh.get()), "good again");
 }
