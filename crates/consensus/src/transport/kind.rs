@@ -25,15 +25,11 @@ pub(crate) enum Kind {
     Look,
     /// Stand for election now.
     Campaign,
-    /// Be a founding member.
-    Found,
-    /// Take me in.
-    Admit,
 }
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Kind; 10] = [
+    pub(crate) const ALL: [Kind; 8] = [
         Kind::Hello,
         Kind::PreVote,
         Kind::Vote,
@@ -42,8 +38,6 @@ impl Kind {
         Kind::Declare,
         Kind::Look,
         Kind::Campaign,
-        Kind::Found,
-        Kind::Admit,
     ];
 
     /// Returns the last segment of the path.
@@ -57,8 +51,6 @@ impl Kind {
             Kind::Declare => "declare",
             Kind::Look => "look",
             Kind::Campaign => "campaign",
-            Kind::Found => "found",
-            Kind::Admit => "admit",
         }
     }
 
