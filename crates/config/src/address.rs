@@ -3,7 +3,8 @@
 //! A node is known by the text of its address, so every way to write one is brought into one form: `host:port`, the host in
 //! lower case, IPv6 in brackets. Names stay names; nothing is resolved.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
 
 /// Returns `text` (`host[:port]`, IPv6 with or without brackets where no port follows) as `host:port`.
 ///

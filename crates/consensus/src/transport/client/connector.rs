@@ -39,7 +39,7 @@ pub(super) struct Connector {
 enum Tls {
     None(Arc<ClientConfig>),
     /// With the name that every peer has; none where it is the host of its address.
-    Some(Fresh<ClientConfig>, Option<ServerName<'static>>),
+    Some(Box<Fresh<ClientConfig>>, Option<ServerName<'static>>),
 }
 
 impl Connector {
@@ -51,7 +51,7 @@ impl Connector {
         tcp.set_keepalive(Some(KEEP_ALIVE));
         let tls = match Fresh::new(security, Identity::client)? {
             None => Tls::None(nobody()?),
-            Some(tls) => Tls::Some(tls, security.common_name()?),
+            Some(tls) => Tls::Some(Box::new(tls), security.common_name()?),
         };
         Ok(Self { tcp, tls: Arc::new(tls) })
     }

@@ -152,17 +152,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sender_that_is_slower_than_the_slowest_is_not_waited_for() {
-        let dribble = |pause: Duration, size: usize| {
-            StreamBody::new(stream::unfold((), move |()| async move {
-                tokio::time::sleep(pause).await;
-                Some((Ok::<_, Infallible>(Frame::data(Bytes::from(vec![7; size]))), ()))
+        // A frame a second.
+        let dribble = |size: usize| {
+            let seconds = tokio::time::interval(Duration::from_secs(1));
+            StreamBody::new(stream::unfold(seconds, move |mut seconds| async move {
+                seconds.tick().await;
+                Some((Ok::<_, Infallible>(Frame::data(Bytes::from(vec![7; size]))), seconds))
             }))
         };
         let started = Instant::now();
-        let slow = Room::default().read(dribble(Duration::from_secs(1), 1), 1 << 20).await;
+        let slow = Room::default().read(dribble(1), 1 << 20).await;
         assert_eq!(slow.err(), Some(Unread::TooSlow));
         assert_eq!(started.elapsed(), GRACE);
-        let steady = dribble(Duration::from_secs(1), 2 * SLOWEST).take_frames(60);
+        let steady = dribble(2 * SLOWEST).take_frames(60);
         assert_eq!(Room::default().read(steady, 1 << 30).await.expect("fast enough").body.len(), 120 * SLOWEST);
     }
 

@@ -116,7 +116,7 @@ async fn a_connection_that_the_peer_closed_as_idle_costs_no_call() {
     let node = Node::start_impatient(&secret()).await;
     let dialer = dialer(&secret());
     for pause in [0, 100, 1200, 1200] {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        time_passes(pause).await;
         assert_eq!(call(&dialer, node.address, "ping").await, Ok("hello:ping".to_owned()), "after {pause} ms");
     }
 }
@@ -150,7 +150,7 @@ async fn a_request_is_carried_out_even_when_the_caller_went_away() {
             async move {
                 began.wait().await;
                 // The caller leaves now.
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                time_passes(100).await;
                 ended.wait().await;
                 Ok(Bytes::new())
             }
@@ -172,7 +172,7 @@ async fn an_answer_that_takes_longer_than_strangers_are_waited_for_arrives() {
     impl Handler for Pensive {
         fn handle(&self, _kind: Kind, body: Bytes) -> BoxFuture<'static, Result<Bytes, String>> {
             async move {
-                tokio::time::sleep(Duration::from_millis(700)).await;
+                time_passes(700).await;
                 Ok(body)
             }
             .boxed()

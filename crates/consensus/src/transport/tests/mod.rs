@@ -86,6 +86,11 @@ fn secret() -> Security {
     Security::Secret(SECRET.to_owned())
 }
 
+/// Waits where the passing of time is what is tried: idle connections, slow answers. Nothing is hoped to have happened then.
+async fn time_passes(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
 /// What was logged since it began, on this thread.
 struct Log {
     text: Arc<Mutex<Vec<u8>>>,
