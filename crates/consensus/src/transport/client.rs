@@ -15,6 +15,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
 
 use self::connector::Connector;
 use super::causes::causes;
@@ -27,6 +28,8 @@ const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 const IDLE: Duration = Duration::from_secs(20);
 /// Idle connections that are kept to one peer.
 const MOST_IDLE: usize = 8;
+/// Calls to one peer at once, of those that take turns. Several nodes may share a host, and a host has its limit at the peer.
+const MOST_IN_TURN: usize = 24;
 /// Peers whose connections are kept. Clusters are small; this only bounds what an odd caller could do.
 const MOST_PEERS: usize = 256;
 
@@ -54,6 +57,7 @@ struct Pools {
 struct Pool {
     number: u64,
     client: legacy::Client<Connector, Full<Bytes>>,
+    turns: Arc<Semaphore>,
 }
 
 impl Dialer {
@@ -92,7 +96,13 @@ impl Shared {
             .body(Full::new(body))
             .map_err(|error| CallError::Unreachable(format!("\"{address}\" is no address: {error}")))?;
         let pool = self.pool(address);
-        let outcome = tokio::time::timeout(limit, self.exchange(&pool, request)).await;
+        let exchange = async {
+            let turn = if kind.takes_turns() { pool.turns.acquire().await.ok() } else { None };
+            let answer = self.exchange(&pool, request).await;
+            drop(turn);
+            answer
+        };
+        let outcome = tokio::time::timeout(limit, exchange).await;
         let outcome = outcome.unwrap_or(Err(CallError::TimedOut));
         if matches!(outcome, Err(CallError::TimedOut | CallError::Unreachable(_))) {
             self.forget(address, pool.number);
@@ -144,7 +154,7 @@ impl Shared {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(MOST_IDLE)
             .build(self.connector.clone());
-        let pool = Pool { number: pools.made, client };
+        let pool = Pool { number: pools.made, client, turns: Arc::new(Semaphore::new(MOST_IN_TURN)) };
         pools.by_address.insert(address.to_owned(), pool.clone());
         pool
     }

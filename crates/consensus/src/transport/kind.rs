@@ -65,6 +65,12 @@ impl Kind {
         format!("{PREFIX}{}", self.segment())
     }
 
+    /// True when any number of these may be wanted at once, such as when a rack is gone: they wait for each other, so that
+    /// they do not take all connections that a peer allows. The core sends the others one or two at a time.
+    pub(crate) fn takes_turns(self) -> bool {
+        self == Kind::Look
+    }
+
     /// Returns the size in bytes above which a body is refused.
     pub(crate) fn largest(self) -> usize {
         match self {

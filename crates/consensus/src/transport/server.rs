@@ -114,9 +114,9 @@ impl Port {
                     tracing::error!(%error, "a connection on the raft port ended badly");
                 },
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, address)) => match crowd.enter(address.ip()) {
-                        Some(seat) => _ = connections.spawn(host.clone().converse(stream, address.ip(), seat)),
-                        None => host.warn(address.ip(), Topic::Limit, "it has too many connections: one more was refused"),
+                    Ok((stream, address)) => match crowd.enter(address.ip().to_canonical()) {
+                        Some(seat) => _ = connections.spawn(host.clone().converse(stream, seat)),
+                        None => host.warn(address.ip().to_canonical(), Topic::Limit, "it has too many connections: one more was refused"),
                     },
                     Err(error) => host.not_accepted(&error).await,
                 },
@@ -142,14 +142,9 @@ struct Host {
     stop: CancellationToken,
 }
 
-/// Somebody who is connected.
-struct Guest {
-    address: IpAddr,
-    seat: Seat,
-}
-
 impl Host {
-    async fn converse(self: Arc<Self>, stream: TcpStream, address: IpAddr, seat: Seat) {
+    async fn converse(self: Arc<Self>, stream: TcpStream, seat: Seat) {
+        let address = seat.host();
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%address, %error, "a connection on the raft port was gone at once");
             return;
@@ -157,39 +152,39 @@ impl Host {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(UNREAD));
         let stream = Box::pin(stream);
-        let guest = Arc::new(Guest { address, seat });
+        let seat = Arc::new(seat);
         tokio::select! {
-            () = guest.seat.taken() => self.warn(address, Topic::Stranger, "it proved nothing, and others came"),
-            () = self.clone().receive(stream, guest.clone()) => {}
+            () = seat.taken() => self.warn(address, Topic::Stranger, "it proved nothing, and others came"),
+            () = self.clone().receive(stream, seat.clone()) => {}
         }
     }
 
-    async fn receive(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin, guest: Arc<Guest>) {
+    async fn receive(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin, seat: Arc<Seat>) {
         let Some(tls) = self.tls.as_ref().map(Fresh::get) else {
-            return self.answer_all(stream, guest).await;
+            return self.answer_all(stream, seat).await;
         };
         match timeout(self.limits.patience, TlsAcceptor::from(tls).accept(stream).into_fallible()).await {
             Ok(Ok(stream)) => {
-                guest.seat.show(Trust::Proven);
-                self.answer_all(stream, guest).await;
+                seat.show(Trust::Proven);
+                self.answer_all(stream, seat).await;
             }
             Ok(Err((error, stream))) => {
                 match tls_cause(&error) {
-                    Some(error) => self.warn(guest.address, Topic::Stranger, &about_stranger(error, self.proof)),
+                    Some(error) => self.warn(seat.host(), Topic::Stranger, &about_stranger(error, self.proof)),
                     // Health checks of load balancers do this all the time.
-                    None => tracing::debug!(remote = %guest.address, %error, "a connection on the raft port broke off"),
+                    None => tracing::debug!(remote = %seat.host(), %error, "a connection on the raft port broke off"),
                 }
                 say_farewell(stream).await;
             }
-            Err(_) => self.warn(guest.address, Topic::Stranger, "it did not prove itself in time"),
+            Err(_) => self.warn(seat.host(), Topic::Stranger, "it did not prove itself in time"),
         }
     }
 
     /// Answers requests on `stream` until it ends.
-    async fn answer_all(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin, guest: Arc<Guest>) {
+    async fn answer_all(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin, seat: Arc<Seat>) {
         let service = service_fn({
-            let (host, guest) = (self.clone(), guest.clone());
-            move |request| host.clone().answer(request, guest.clone())
+            let (host, seat) = (self.clone(), seat.clone());
+            move |request| host.clone().answer(request, seat.clone())
         });
         let mut connection = pin!(
             http1::Builder::new()
@@ -198,13 +193,13 @@ impl Host {
                 .max_buf_size(LARGEST_HEAD)
                 .serve_connection(TokioIo::new(stream), service)
         );
-        let mut silent = pin!(silent(&guest.seat, self.limits.patience));
+        let mut silent = pin!(silent(&seat, self.limits.patience));
         let mut is_stopping = false;
         let ended = loop {
             tokio::select! {
                 ended = connection.as_mut() => break ended,
                 () = silent.as_mut() => {
-                    return self.warn(guest.address, Topic::Stranger, "it sent no request of a node in time");
+                    return self.warn(seat.host(), Topic::Stranger, "it sent no request of a node in time");
                 }
                 () = self.stop.cancelled(), if !is_stopping => {
                     is_stopping = true;
@@ -214,11 +209,16 @@ impl Host {
         };
         match ended {
             Err(error) if error.is_parse() => {
-                let message = "it does not speak HTTP in the clear: if it is a raft node, give it the same raft secret or \
-                               certificates as this one";
-                self.warn(guest.address, Topic::Stranger, message);
+                let message = match self.proof {
+                    Proof::None => {
+                        "it does not speak HTTP in the clear: if it is a raft node with a secret or certificates, \
+                                    give this one the same"
+                    }
+                    Proof::Secret | Proof::Certificate => "it does not speak HTTP: is it a raft node of this version?",
+                };
+                self.warn(seat.host(), Topic::Stranger, message);
             }
-            Err(error) => tracing::debug!(remote = %guest.address, %error, "a connection on the raft port ended"),
+            Err(error) => tracing::debug!(remote = %seat.host(), %error, "a connection on the raft port ended"),
             Ok(()) => {}
         }
     }
@@ -226,16 +226,16 @@ impl Host {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        guest: Arc<Guest>,
+        seat: Arc<Seat>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let Some(kind) = kind_of(&request) else {
-            self.warn(guest.address, Topic::Stranger, "it asks for what no raft node of this version would");
+            self.warn(seat.host(), Topic::Stranger, "it asks for what no raft node of this version would");
             return Ok(refused(StatusCode::NOT_FOUND, "no such call: is this a raft node of the same version?"));
         };
-        guest.seat.show(Trust::Asked);
-        let outcome = self.carry_out(kind, request, &guest).await;
+        seat.show(Trust::Asked);
+        let outcome = self.carry_out(kind, request, &seat).await;
         Ok(outcome.unwrap_or_else(|(status, reason)| {
-            self.warn(guest.address, Topic::Refusal, &format!("{kind} was refused: {reason}"));
+            self.warn(seat.host(), Topic::Refusal, &format!("{kind} was refused: {reason}"));
             refused(status, reason)
         }))
     }
@@ -244,7 +244,7 @@ impl Host {
         &self,
         kind: Kind,
         request: Request<Incoming>,
-        guest: &Guest,
+        seat: &Seat,
     ) -> Result<Response<Full<Bytes>>, (StatusCode, String)> {
         let read = self.room.read(request.into_body(), kind.largest()).await.map_err(|unread| {
             let (status, reason) = unread.status();
@@ -261,7 +261,7 @@ impl Host {
         });
         match task.await {
             Ok(Ok(answer)) => {
-                guest.seat.show(Trust::Proven);
+                seat.show(Trust::Proven);
                 Ok(Response::new(Full::new(answer)))
             }
             Ok(Err(refusal)) => Err((StatusCode::CONFLICT, refusal)),

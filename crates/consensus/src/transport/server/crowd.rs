@@ -12,8 +12,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 /// Connections at once.
 const MOST: usize = 256;
-/// Connections at once from one address.
-const MOST_PER_HOST: usize = 64;
+/// Connections at once from one address, which several nodes may share.
+const MOST_PER_HOST: usize = 128;
 
 /// Everybody who is connected, by the order of coming.
 #[derive(Default)]
@@ -47,6 +47,7 @@ pub(super) enum Trust {
 /// A place among the connected; free again when it is dropped.
 pub(super) struct Seat {
     crowd: Arc<Crowd>,
+    host: IpAddr,
     number: u64,
     leave: CancellationToken,
 }
@@ -64,7 +65,7 @@ impl Crowd {
         present.came += 1;
         let (number, leave) = (present.came, CancellationToken::new());
         present.guests.insert(number, Guest { host, trust: Trust::Silent, leave: leave.clone() });
-        Some(Seat { crowd: self.clone(), number, leave })
+        Some(Seat { crowd: self.clone(), host, number, leave })
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {
@@ -83,6 +84,11 @@ impl Present {
 }
 
 impl Seat {
+    /// Returns where the guest comes from.
+    pub(super) fn host(&self) -> IpAddr {
+        self.host
+    }
+
     /// Notes what the guest has shown now.
     pub(super) fn show(&self, trust: Trust) {
         if let Some(guest) = self.crowd.present().guests.get_mut(&self.number) {

@@ -1,5 +1,7 @@
 //! Nodes that belong together.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures::future::join_all;
 use tokio::sync::Barrier;
 
@@ -183,5 +185,88 @@ async fn an_answer_that_takes_longer_than_strangers_are_waited_for_arrives() {
         let node = Node::serve(port, Arc::new(Pensive));
         let answer = dialer(&security).call(&node.address.to_string(), Kind::Declare, Bytes::from("x"), LONG).await;
         assert_eq!(answer, Ok(Bytes::from("x")), "{security:?}");
+    }
+}
+
+/// Answers looks only when it is told to; notes how many wait.
+#[derive(Default)]
+struct Gate {
+    open: CancellationToken,
+    waiting: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl Handler for Gate {
+    fn handle(&self, kind: Kind, _body: Bytes) -> BoxFuture<'static, Result<Bytes, String>> {
+        let (open, waiting, most) = (self.open.clone(), self.waiting.clone(), self.most.clone());
+        async move {
+            if kind == Kind::Look {
+                most.fetch_max(waiting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                open.cancelled().await;
+                waiting.fetch_sub(1, Ordering::SeqCst);
+            }
+            Ok(Bytes::new())
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn any_number_of_looks_leaves_connections_for_heartbeats() {
+    let gate = Arc::new(Gate::default());
+    let node = Node::start_at("127.0.0.1:0", &secret(), gate.clone()).await;
+    let dialer = dialer(&secret());
+    let address = node.address.to_string();
+    let looks: Vec<_> = (0..500).map(|_| tokio::spawn(dialer.call(&address, Kind::Look, Bytes::new(), LONG))).collect();
+    let deadline = Instant::now() + LONG;
+    while gate.waiting.load(Ordering::SeqCst) < 10 {
+        assert!(Instant::now() < deadline, "the looks do not arrive");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(dialer.call(&address, Kind::Append, Bytes::new(), LONG).await, Ok(Bytes::new()));
+    }
+    gate.open.cancel();
+    for look in looks {
+        assert_eq!(look.await.expect("no panic"), Ok(Bytes::new()));
+    }
+    let most = gate.most.load(Ordering::SeqCst);
+    assert!(most <= 24, "they take turns, but {most} came at once");
+}
+
+/// Stands between, and forwards until it is cut: what is connected then stays open and mute, as behind a cut cable. What
+/// connects later is forwarded.
+async fn between(to: SocketAddr, cut: CancellationToken) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let cut = if cut.is_cancelled() { CancellationToken::new() } else { cut.clone() };
+            tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(to).await.expect("the node is there");
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    () = cut.cancelled() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn after_a_cut_the_dead_connections_cost_one_call_not_one_each() {
+    for security in [Security::Plain, secret()] {
+        let together = Arc::new(Together(Arc::new(Barrier::new(6))));
+        let node = Node::start_at("127.0.0.1:0", &security, together).await;
+        let cut = CancellationToken::new();
+        let address = between(node.address, cut.clone()).await.to_string();
+        let dialer = dialer(&security);
+        let six = || join_all((0..6).map(|_| dialer.call(&address, Kind::Append, Bytes::new(), LONG)));
+        assert!(six().await.iter().all(Result::is_ok), "six connections are kept now");
+        cut.cancel();
+        let lost = dialer.call(&address, Kind::Append, Bytes::new(), Duration::from_millis(50)).await;
+        assert_eq!(lost, Err(CallError::TimedOut), "{security:?}");
+        assert!(six().await.iter().all(Result::is_ok), "on new connections");
     }
 }
