@@ -4,7 +4,6 @@ use tokio::net::TcpListener;
 
 use super::forward::{following, nowhere, serve};
 use super::raft::{AMONG_OTHERS, node};
-use super::*;
 use crate::fixture::nodes;
 use crate::forward::Limits;
 
