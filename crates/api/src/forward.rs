@@ -22,8 +22,8 @@ use crate::route::Access;
 
 /// Marks a request that a node handed on, and names the node.
 const FORWARDED_BY: HeaderName = HeaderName::from_static("x-orchestrator-forwarded-by");
-/// The last entry of the log that the leader had applied when it answered.
-const APPLIED: HeaderName = HeaderName::from_static("x-orchestrator-applied");
+/// The last entry of the leader's log when it answered. What it did for the request is in it, or before.
+const LOGGED: HeaderName = HeaderName::from_static("x-orchestrator-logged");
 
 /// Headers that concern one connection only (RFC 9110, 7.6.1), beside those that `Connection` names.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -198,7 +198,7 @@ pub(crate) async fn to_leader(State((api, access)): State<(Api, Access)>, reques
     if status.standing.leads() {
         let mut response = next.run(request).await;
         if by.is_some() {
-            response.headers_mut().insert(APPLIED, HeaderValue::from(api.outlook.status().applied));
+            response.headers_mut().insert(LOGGED, HeaderValue::from(api.outlook.status().last_log));
         }
         return response;
     }
@@ -235,18 +235,18 @@ async fn handed_on(api: &Api, request: Request, url: &str, by: &str) -> Response
         Ok(response) => response,
         Err(failure) => return error::Error::from(failure).into_response(),
     };
-    let applied = response.headers_mut().remove(&APPLIED);
-    if let Some(applied) = applied.and_then(|value| value.to_str().ok()?.parse().ok()) {
-        caught_up(api, applied).await;
+    let logged = response.headers_mut().remove(&LOGGED);
+    if let Some(logged) = logged.and_then(|value| value.to_str().ok()?.parse().ok()) {
+        caught_up(api, logged).await;
     }
     response
 }
 
-/// Waits until this node shows the entry `applied`, but not for ever: the answer is true either way.
-async fn caught_up(api: &Api, applied: u64) {
+/// Waits until this node shows the entry `logged`, but not for ever: the answer is true either way.
+async fn caught_up(api: &Api, logged: u64) {
     const PAUSE: Duration = Duration::from_millis(5);
     let deadline = Instant::now() + api.forwarder.limits.catch_up;
-    while api.outlook.status().applied < applied && Instant::now() < deadline {
+    while api.outlook.status().applied < logged && Instant::now() < deadline {
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -51,7 +51,7 @@ fn target(status: &Status, text: &str, fits: impl Fn(&Member) -> bool) -> Result
     if fitting.is_empty() {
         return Err(Error::BadParameter(format!("no raft member fits {text:?}: there are {}", listed(status))));
     }
-    if let Some(leader) = fitting.iter().find(|member| status.leader.as_ref() == Some(&member.peer)) {
+    if let Some(leader) = fitting.iter().find(|member| leads(status, member)) {
         return Ok(Target::Leader(leader.peer.clone()));
     }
     let voters = fitting.iter().filter(|member| member.role == Role::Voter);
@@ -61,6 +61,11 @@ fn target(status: &Status, text: &str, fits: impl Fn(&Member) -> bool) -> Result
     best.map(|member| Target::Other(member.peer.clone())).ok_or_else(|| {
         Error::BadParameter(format!("{} only listens and cannot lead: voters do", fitting[0].peer.address))
     })
+}
+
+/// True when `member` is the leader. Its address may have changed since the leader was heard of; its number does not.
+fn leads(status: &Status, member: &Member) -> bool {
+    status.leader.as_ref().is_some_and(|leader| leader.id == member.peer.id)
 }
 
 fn is_called(member: &Member, name: &str) -> bool {

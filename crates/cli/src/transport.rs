@@ -48,7 +48,7 @@ pub struct Http {
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long a service may take to say how it is.
-const CHECK: Duration = Duration::from_secs(1);
+const CHECK: Duration = Duration::from_secs(2);
 
 impl Http {
     /// Returns the service at `url`: scheme, host and port, with or without `/api`. Nothing is asked yet.
@@ -78,7 +78,7 @@ impl Http {
         &self.url
     }
 
-    /// Returns the status of the answer to `path`, for which the service has a second.
+    /// Returns the status of the answer to `path`, for which the service has [`CHECK`].
     ///
     /// # Errors
     /// Why there is none.

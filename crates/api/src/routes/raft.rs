@@ -109,7 +109,7 @@ async fn yielded(api: &Api, target: Target) -> Result<(String, Peer), Error> {
         Target::Other(peer) => peer,
     };
     let leader = api.manager.consensus().transfer(Some(&peer)).await?;
-    if leader != peer {
+    if leader.id != peer.id {
         let message = format!("Leadership went to {}, not to {}", leader.address, peer.address);
         return Err(Error::NotDone { message, details: json!(leader.address) });
     }

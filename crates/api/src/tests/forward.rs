@@ -31,8 +31,8 @@ struct Leader {
     arrived: mpsc::UnboundedSender<()>,
     /// A permit for each answer that may go out.
     may_answer: Arc<Semaphore>,
-    /// The last entry that it says it applied.
-    applied: u64,
+    /// The last entry of its log, as it says.
+    logged: u64,
 }
 
 impl Leader {
@@ -40,7 +40,7 @@ impl Leader {
     async fn start(answers: usize) -> (Self, String, mpsc::UnboundedReceiver<()>) {
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let may_answer = Arc::new(Semaphore::new(answers));
-        let leader = Self { asked: Arc::default(), arrived, may_answer, applied: 200 };
+        let leader = Self { asked: Arc::default(), arrived, may_answer, logged: 200 };
         let router = Router::new().fallback(answer).with_state(leader.clone());
         (leader, serve(router).await, arrivals)
     }
@@ -60,7 +60,7 @@ async fn answer(State(leader): State<Leader>, request: Request<Body>) -> Respons
         ("content-type", "application/json; charset=UTF-8".to_owned()),
         ("set-cookie", "seen=1".to_owned()),
         ("keep-alive", "timeout=5".to_owned()),
-        ("x-orchestrator-applied", leader.applied.to_string()),
+        ("x-orchestrator-logged", leader.logged.to_string()),
     ];
     (StatusCode::IM_A_TEAPOT, headers, r#"{"Code":"ERROR","Message":"as the leader says","Details":null}"#)
         .into_response()
@@ -123,7 +123,7 @@ async fn the_leader_gets_the_request_whole_and_its_answer_comes_back() {
         (StatusCode::IM_A_TEAPOT, &"seen=1".parse().expect("text"))
     );
     assert_eq!(answered.headers["content-encoding"], "gzip", "it is packed here");
-    for dropped in ["keep-alive", "x-orchestrator-applied"] {
+    for dropped in ["keep-alive", "x-orchestrator-logged"] {
         assert!(!answered.headers.contains_key(dropped), "{dropped}");
     }
     let asked = leader.asked();
@@ -263,10 +263,10 @@ async fn the_leader_tells_a_node_how_far_it_is_and_nobody_else() {
     let (leader, _) = node(AMONG_OTHERS, nodes::seen_by_leader(), SHORT).await;
     let begun = leader.get_with(CHANGE, &[("x-orchestrator-forwarded-by", "127.0.0.12:10108")]).await;
     assert_eq!(
-        (begun.status, &begun.headers["x-orchestrator-applied"]),
-        (StatusCode::OK, &"118".parse().expect("text"))
+        (begun.status, &begun.headers["x-orchestrator-logged"]),
+        (StatusCode::OK, &"120".parse().expect("text"))
     );
-    assert!(!leader.get(CHANGE).await.headers.contains_key("x-orchestrator-applied"));
+    assert!(!leader.get(CHANGE).await.headers.contains_key("x-orchestrator-logged"));
 }
 
 #[tokio::test]

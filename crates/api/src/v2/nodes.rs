@@ -8,7 +8,8 @@ use wire::{Node, NodeName, Nodes};
 /// Returns the nodes as `status` shows them.
 pub(crate) fn nodes(status: &Status, lease: Option<Lease>) -> Nodes {
     let raft = status.standing != Standing::Alone;
-    let own = status.members.iter().find(|member| member.peer == status.node).and_then(|member| member.card.as_ref());
+    let own =
+        status.members.iter().find(|member| member.peer.id == status.node.id).and_then(|member| member.card.as_ref());
     Nodes {
         raft,
         node: name(&status.node, own),
@@ -48,7 +49,7 @@ fn node(member: &Member, leader: Option<&Peer>) -> Node {
             Role::Voter => "voter".to_owned(),
             Role::Learner => "learner".to_owned(),
         },
-        is_leader: leader == Some(&member.peer),
+        is_leader: leader.is_some_and(|leader| leader.id == member.peer.id),
         healthy: member.is_healthy(),
         heard_ms: member.heard.map(millis),
         applied: member.applied,
