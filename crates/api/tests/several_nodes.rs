@@ -152,6 +152,10 @@ async fn any_node_may_be_asked() {
     let members = follower.json("v2/nodes").await;
     assert_eq!(members["members"].as_array().map(Vec::len), Some(2), "{members}");
     assert_eq!(members["configured_only"], serde_json::json!([other.raft]));
+    assert_eq!(nodes[leader].command("raft-add-peer", &other.raft).await.trim(), other.raft);
+    let members = follower.json("v2/nodes").await;
+    assert_eq!(members["members"].as_array().map(Vec::len), Some(3), "{members}");
+    until_details(other, "check-global-recoveries", "disabled").await;
     for node in &nodes {
         node.consensus.stop().await;
     }
