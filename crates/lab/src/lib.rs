@@ -39,6 +39,7 @@ mod writer;
 pub use failover::{Failing, Failover, Fault, Resumed, Times};
 pub use fleet::{Fleet, FleetBuilder, Tree};
 pub use manager::{ManagerProcess, manager_binary, manager_binary_of};
+pub use netns::Party;
 pub use process::Signal;
 pub use product::{Accounts, Product};
 pub use replication::ReplicaState;
