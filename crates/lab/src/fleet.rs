@@ -9,7 +9,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use topology::InstanceKey;
 
 use crate::address::{Block, FIRST_MANAGER, Range};
+use crate::cluster::Place;
 use crate::dialect;
+use crate::manager::Site;
 use crate::netns::{Network, Party};
 use crate::paths::{create_dir, remove_dir};
 use crate::product::Product;
@@ -448,6 +450,18 @@ impl Fleet {
     /// As [`Fleet::cut`].
     pub fn heal_all(&self) -> Result<()> {
         self.network()?.heal()
+    }
+
+    /// Makes room for a manager: an address, and a network namespace if the servers have theirs.
+    pub(crate) fn add_manager(&self, place: u8) -> Result<Place> {
+        let Some(network) = &self.network else {
+            let address = self.block.address(Range::Loopback, place);
+            return Ok(Place { address, site: Site::default(), party: None });
+        };
+        let address = self.block.address(Range::Namespaces, place);
+        network.add_host(place, &address)?;
+        let site = Site { prefix: network.enter(place), vantage: Some(network.vantage()) };
+        Ok(Place { address, site, party: Some(Party::host(place)) })
     }
 
     fn index(&self, server: &Server) -> Result<u8> {

@@ -88,7 +88,8 @@ impl Network {
         run("ip", &["-V"]).context("network namespaces need the program `ip` (Debian package iproute2)")?;
         let network = Self { block, cuts: Mutex::default() };
         let (router, uplink) = (router(block), uplink(block));
-        run("ip", &["netns", "add", &router]).context("no right to make networks: run with the capability NET_ADMIN")?;
+        run("ip", &["netns", "add", &router])
+            .context("no right to make networks: run with the capability NET_ADMIN")?;
         network.let_the_router_forward()?;
         run("ip", &["link", "add", &uplink, "type", "veth", "peer", "name", "lab", "netns", &router])?;
         network.in_router(&format!(
