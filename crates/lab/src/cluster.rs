@@ -20,6 +20,8 @@ use crate::template::last_lines;
 /// The ports of managers that have an address of their own: the usual ones.
 const HTTP_PORT: u16 = 3000;
 const RAFT_PORT: u16 = 10008;
+/// The folder, in that of a manager, with all that it keeps; its log and configuration are beside it.
+const DATA: &str = "data";
 /// How long a healthy manager may take to answer whether it leads.
 const QUICK: Duration = Duration::from_millis(500);
 /// How often it is looked whether something has become so.
@@ -68,6 +70,11 @@ impl ManagerNode {
     /// Returns the folder with everything of this manager.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Returns the folder of what it keeps: its SQLite file, and its raft folder.
+    pub fn data_dir(&self) -> PathBuf {
+        self.store_file().parent().map_or_else(|| self.dir.clone(), Path::to_path_buf)
     }
 
     /// Returns where its output goes.
@@ -202,6 +209,24 @@ impl ManagerNode {
     /// As [`Caller::get_json`].
     pub async fn get_json(&self, path: &str) -> Result<Value> {
         Caller { from: self.site.vantage, ..Caller::default() }.get_json(&self.url(path)).await
+    }
+
+    /// Asks it to do something, within `limit`, and returns what it answers when it was done.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses.
+    pub async fn command(&self, path: &str, limit: Duration) -> Result<Value> {
+        let (status, body) = self.get_within(path, limit).await?;
+        let answer: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
+        if status != 200 || answer["Code"].as_str().is_some_and(|code| code != "OK") {
+            bail!("{} answers {status}: {answer}", self.url(path));
+        }
+        Ok(answer)
+    }
+
+    /// Returns the term that it knows; nothing when it does not say.
+    pub async fn term(&self) -> Option<u64> {
+        self.get_json("/api/raft-status").await.ok()?["Term"].as_u64()
     }
 
     /// True when it says that it leads (`/api/leader-check`).
@@ -345,6 +370,27 @@ impl ManagerCluster {
         Ok(())
     }
 
+    /// Asks all that run, again and again and at the same time, to do something that may be done twice, until one has done
+    /// it. Returns who, and when.
+    ///
+    /// # Errors
+    /// When none has within `limit`.
+    pub async fn served(&self, path: &str, limit: Duration) -> Result<(usize, Instant)> {
+        const PATIENCE: Duration = Duration::from_millis(250);
+        let attempts = self.running().map(|node| {
+            Box::pin(async move {
+                while node.command(path, PATIENCE).await.is_err() {
+                    tokio::time::sleep(LOOK).await;
+                }
+                (node.index, Instant::now())
+            })
+        });
+        let first = tokio::time::timeout(limit, futures::future::select_all(attempts)).await;
+        let (first, ..) =
+            first.with_context(|| format!("no manager does {path} within {limit:?}\n{}", self.log_tails(25)))?;
+        Ok(first)
+    }
+
     /// Returns the last lines of each manager's log.
     pub fn log_tails(&self, lines: usize) -> String {
         let tail = |node: &Arc<ManagerNode>| {
@@ -375,16 +421,18 @@ fn node(
     dir: PathBuf,
     (site, party): (Site, Option<Party>),
 ) -> Result<Arc<ManagerNode>> {
-    create_dir(&dir)?;
     let (program, process) = (program.to_owned(), Mutex::new(None));
-    Ok(Arc::new(ManagerNode { index, program, config, address, raft, dir, site, party, process }))
+    let node = ManagerNode { index, program, config, address, raft, dir, site, party, process };
+    create_dir(&node.data_dir())?;
+    Ok(Arc::new(node))
 }
 
 /// What the guides for three nodes say, and nothing more.
 fn raft_settings(own: &str, all: &[String], dir: &Path) -> Map<String, Value> {
     let settings = json!({
         "RaftEnabled": true,
-        "RaftDataDir": dir.join("raft"),
+        "SQLite3DataFile": dir.join(DATA).join("orchestrator.sqlite3"),
+        "RaftDataDir": dir.join(DATA).join("raft"),
         "RaftBind": own,
         "RaftAdvertise": own,
         "DefaultRaftPort": RAFT_PORT,

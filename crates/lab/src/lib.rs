@@ -17,6 +17,7 @@ mod admin;
 mod cluster;
 mod debian;
 mod dialect;
+mod disk;
 mod failover;
 mod fleet;
 pub mod http;
@@ -40,6 +41,7 @@ mod watcher;
 mod writer;
 
 pub use cluster::{ManagerCluster, ManagerNode};
+pub use disk::SmallDisk;
 pub use failover::{Failing, Failover, Fault, Resumed, Times};
 pub use fleet::{Fleet, FleetBuilder, Tree};
 pub use leadership::{Leadership, TwoLeaders};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::address::Block;
+use crate::disk;
 use crate::netns;
 use crate::paths::{remove_dir, run_dir, servers_dir};
 use crate::process::{Signal, send};
@@ -65,6 +66,7 @@ pub(crate) fn clear(block: &Block) -> Result<()> {
         tracing::info!(pid, "ending a left-over server");
         send(pid, Signal::Kill)?;
     }
+    disk::unmount_below(&dir)?;
     netns::remove(block.number)?;
     remove_dir(&dir)
 }

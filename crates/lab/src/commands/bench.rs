@@ -10,7 +10,7 @@ use lab::report::{self, Series};
 use lab::{Failing, Failover, Fault, Fleet, Plot, Product, Stage, TwoWritable, WriterOptions, manager_binary_of};
 
 use super::campaign::verdict;
-use super::unless_interrupted;
+use super::{append, raft_leader, raft_log, unless_interrupted};
 
 /// Measure the manager on real servers
 #[derive(Debug, Args)]
@@ -22,6 +22,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     Failover(FailoverArguments),
+    RaftLeader(raft_leader::Arguments),
+    RaftLog(raft_log::Arguments),
 }
 
 /// Let the primary fail again and again, and measure how writes go on
@@ -55,8 +57,13 @@ pub(super) struct FailoverArguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let What::Failover(arguments) = arguments.what;
-    unless_interrupted(failovers(&arguments)).await?.context("interrupted before the end")
+    match arguments.what {
+        What::Failover(arguments) => {
+            unless_interrupted(failovers(&arguments)).await?.context("interrupted before the end")
+        }
+        What::RaftLeader(arguments) => raft_leader::run(&arguments).await,
+        What::RaftLog(arguments) => raft_log::run(&arguments).await,
+    }
 }
 
 /// All that was measured.
@@ -242,11 +249,4 @@ fn series(failovers: &[Failover]) -> Vec<Series> {
         series
     });
     rows.filter(|series| !series.is_empty()).collect()
-}
-
-fn append(file: &std::path::Path, text: &str) -> Result<()> {
-    use std::io::Write as _;
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
-    let mut opened = opened.with_context(|| format!("cannot write {}", file.display()))?;
-    opened.write_all(format!("\n{text}").as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }
