@@ -16,6 +16,7 @@ mod address;
 mod admin;
 mod cluster;
 mod debian;
+pub mod demo;
 mod dialect;
 mod disk;
 mod failover;

@@ -72,7 +72,7 @@ pub(crate) fn clear(block: &Block) -> Result<()> {
 }
 
 /// Returns the processes that were started with a file or folder below `dir` as an argument.
-fn processes_of(dir: &Path) -> Vec<u32> {
+pub(crate) fn processes_of(dir: &Path) -> Vec<u32> {
     let wanted = format!("{}/", dir.display());
     let entries = fs::read_dir("/proc").into_iter().flatten();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());

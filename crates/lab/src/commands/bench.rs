@@ -47,6 +47,9 @@ pub(super) struct FailoverArguments {
     /// How many replicas the primary has
     #[arg(long, default_value_t = 3)]
     pub(super) replicas: usize,
+    /// How many managers decide together
+    #[arg(long, default_value_t = 1)]
+    pub(super) managers: usize,
     /// Which build of the manager: debug or release; the one beside this program without this
     #[arg(long)]
     pub(super) manager: Option<String>,
@@ -86,7 +89,7 @@ pub(super) async fn failovers(arguments: &FailoverArguments) -> Result<()> {
     if arguments.fault == Fault::Cut {
         fleet = fleet.in_namespaces();
     }
-    let plot = Plot::new(fleet, program);
+    let plot = Plot::new(fleet, program).managers(arguments.managers);
     let (stage, Played { failovers, error }) = play(arguments, plot).await?;
     let measured = conclude(stage, failovers).await?;
     let text = markdown(arguments, &measured);
@@ -201,9 +204,10 @@ fn markdown(arguments: &FailoverArguments, measured: &Measured) -> String {
         Some(count) => format!(", semi-sync AFTER_SYNC waiting for {count}, four clients at full speed"),
         None => String::new(),
     };
+    let managers = if arguments.managers > 1 { format!(", {} managers", arguments.managers) } else { String::new() };
     let build = arguments.manager.as_deref().unwrap_or("same as the lab's");
     let mut text = format!(
-        "### {}: {} x {}, {} replicas{kind}\n\n{}; {}; manager build: {build}.\n\n",
+        "### {}: {} x {}, {} replicas{kind}{managers}\n\n{}; {}; manager build: {build}.\n\n",
         arguments.flavor,
         measured.failovers.len(),
         arguments.fault.name(),

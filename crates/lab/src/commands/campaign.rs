@@ -128,6 +128,7 @@ async fn play(name: Name, rounds: u32, arguments: &Arguments) -> Result<()> {
         semi_sync: None,
         fault,
         replicas: 3,
+        managers: 1,
         manager: manager.clone(),
         markdown: arguments.markdown.clone(),
     };
