@@ -35,6 +35,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the same error for somebody else who waited for the same thing.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::NotLeader { leader } => Self::NotLeader { leader: leader.clone() },
+            Self::NotConfirmed { millis } => Self::NotConfirmed { millis: *millis },
+            Self::Impossible(why) => Self::Impossible(why.clone()),
+            Self::Unavailable { why } => Self::Unavailable { why: why.clone() },
+            Self::Store(error) => Self::Unavailable { why: error.to_string() },
+        }
+    }
+
     /// Returns why the store refused the command, if it did.
     pub fn refusal(&self) -> Option<&store::Refusal> {
         match self {

@@ -14,9 +14,26 @@
 #![warn(missing_docs)]
 
 mod consensus;
+mod elect;
 mod error;
+mod inbound;
+mod join;
+mod lead;
+mod lease;
+mod message;
+mod network;
+mod node;
+mod propose;
+mod run;
 mod status;
+mod storage;
+mod timing;
+mod transport;
+mod types;
 
 pub use consensus::{Consensus, Local};
 pub use error::Error;
+pub use node::Settings;
 pub use status::{Card, Lease, Member, NodeId, Peer, Role, Standing, Status};
+pub use timing::Timing;
+pub use transport::{Dialer, Port, PortError, Security};

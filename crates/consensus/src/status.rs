@@ -130,6 +130,24 @@ pub struct Status {
 }
 
 impl Status {
+    /// Returns the status of a manager that stands alone.
+    pub(crate) fn of_one_alone(standing: Standing) -> Self {
+        Self {
+            standing,
+            node: Peer::default(),
+            bind: String::new(),
+            term: 0,
+            leader: None,
+            leader_card: None,
+            members: Vec::new(),
+            configured_only: Vec::new(),
+            members_only: Vec::new(),
+            last_log: 0,
+            applied: 0,
+            snapshot: 0,
+        }
+    }
+
     /// True when this node is one of those that see a leader (Orchestrator's "part of quorum").
     pub fn is_part_of_quorum(&self) -> bool {
         self.leader.is_some() && matches!(self.standing, Standing::Leader { .. } | Standing::Follower { .. })

@@ -124,6 +124,12 @@ pub enum Error {
         /// How many.
         waiting: usize,
     },
+    /// A snapshot of a newer version was to be put in place.
+    #[error("the snapshot has a table {table} that this version does not know: run the newer version on this node too")]
+    UnknownTable {
+        /// The table.
+        table: String,
+    },
     /// The store is shut down.
     #[error("the store is closed")]
     Closed,

@@ -13,9 +13,12 @@
 
 mod apply;
 mod command;
+mod database;
 mod declared;
+mod dump;
 mod error;
 mod lock;
+mod log;
 mod moment;
 mod observed;
 mod open;
@@ -33,7 +36,10 @@ pub use command::{
     AckScope, Applied, Command, Ending, Expired, MaintenanceRef, NewDetection, NewRecovery, NodeId, NodeReport,
     Refusal, Retention, StepOutcome,
 };
+pub use database::{Database, Verdict};
+pub use dump::Dump;
 pub use error::Error;
+pub use log::{Kept, LogEntry};
 pub use rows::{
     Acknowledgement, ActiveNode, AuditRow, Blocked, ClusterFacts, Detection, DetectionFilter, LoadedInstances,
     MaintenanceRow, Narration, NodeHealth, ObservedInstance, Page, PlanRecord, PlanState, Recovery, RecoveryFilter,

@@ -11,8 +11,8 @@ use topology::{Declared, Timestamp};
 
 use crate::error::classify;
 use crate::lock::Guard;
-use crate::writer::{Job, Reply, Writer};
-use crate::{Applied, Command, Error, open};
+use crate::writer::{self, Flushed, Job, Reply};
+use crate::{Applied, Command, Database, Error, LogEntry, open};
 
 /// Most writes that may wait for the disk.
 const QUEUE: usize = 4096;
@@ -38,10 +38,38 @@ pub struct Store {
 struct Shared {
     path: PathBuf,
     declared: Arc<RwLock<Arc<Declared>>>,
-    jobs: Option<SyncSender<Job>>,
+    jobs: Jobs,
     writer: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
     _guard: Option<Guard>,
+}
+
+/// Where jobs go.
+enum Jobs {
+    /// Nowhere: opened to look, or closed.
+    Nowhere,
+    /// To the thread that writes.
+    Thread(SyncSender<Job>),
+    /// They are done at once, by whoever asks.
+    Inline(Box<Mutex<Database>>),
+}
+
+impl Jobs {
+    /// Hands `job` over. Waits for room if there is none and `patient`.
+    fn hand_over(&self, job: Job, patient: bool, path: &Path) -> Result<(), Error> {
+        match self {
+            Self::Nowhere => Err(Error::ReadOnly { path: path.to_owned() }),
+            Self::Thread(jobs) if patient => jobs.send(job).map_err(|_| Error::Closed),
+            Self::Thread(jobs) => jobs.try_send(job).map_err(|error| match error {
+                TrySendError::Full(_) => Error::Overloaded { waiting: QUEUE },
+                TrySendError::Disconnected(_) => Error::Closed,
+            }),
+            Self::Inline(database) => {
+                writer::run_one(&mut database.lock().unwrap_or_else(PoisonError::into_inner), job);
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Store {
@@ -62,7 +90,7 @@ impl Store {
         let mut shared = Shared {
             path: path.to_owned(),
             declared: Arc::clone(&declared),
-            jobs: None,
+            jobs: Jobs::Nowhere,
             writer: None,
             readers: Mutex::new(Vec::new()),
             _guard: opened.guard,
@@ -71,12 +99,12 @@ impl Store {
             shared.readers = Mutex::new(vec![opened.connection]);
         } else {
             let (jobs, queue) = mpsc::sync_channel(QUEUE);
-            let writer = Writer { connection: opened.connection, path: path.to_owned(), declared, durable: true };
+            let database = Database::new(opened.connection, path, declared);
             let thread = std::thread::Builder::new().name("store-writer".to_owned());
             let thread = thread
-                .spawn(move || writer.run(&queue))
+                .spawn(move || writer::run(database, &queue))
                 .map_err(|source| Error::Database { doing: "starting its thread", source: Box::new(source) })?;
-            shared.jobs = Some(jobs);
+            shared.jobs = Jobs::Thread(jobs);
             shared.writer = Some(thread);
         }
         Ok(Self { shared: Arc::new(shared) })
@@ -91,7 +119,7 @@ impl Store {
     pub fn apply(&self, command: Command) -> Result<Applied, Error> {
         let (answer, waiting) = mpsc::sync_channel(1);
         let reply: Reply = Box::new(move |result| drop(answer.send(result)));
-        self.jobs()?.send(Job::Apply(Box::new(command), reply)).map_err(|_| Error::Closed)?;
+        self.hand_over(Job::Apply(Box::new(command), reply), true)?;
         waiting.recv().unwrap_or(Err(Error::Closed))
     }
 
@@ -103,12 +131,7 @@ impl Store {
     pub fn apply_async(&self, command: Command) -> impl Future<Output = Result<Applied, Error>> + Send + 'static {
         let (answer, waiting) = tokio::sync::oneshot::channel();
         let reply: Reply = Box::new(move |result| drop(answer.send(result)));
-        let queued = self.jobs().and_then(|jobs| {
-            jobs.try_send(Job::Apply(Box::new(command), reply)).map_err(|error| match error {
-                TrySendError::Full(_) => Error::Overloaded { waiting: QUEUE },
-                TrySendError::Disconnected(_) => Error::Closed,
-            })
-        });
+        let queued = self.hand_over(Job::Apply(Box::new(command), reply), false);
         async move {
             queued?;
             waiting.await.unwrap_or(Err(Error::Closed))
@@ -121,13 +144,69 @@ impl Store {
         Arc::clone(&self.shared.declared.read().expect("nobody panics while holding it"))
     }
 
+    /// True when it was opened with [`Store::open_inline`].
+    pub fn is_inline(&self) -> bool {
+        matches!(self.shared.jobs, Jobs::Inline(_))
+    }
+
     /// Returns where the database is, as given to [`Store::open`].
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
 
-    fn jobs(&self) -> Result<&SyncSender<Job>, Error> {
-        self.shared.jobs.as_ref().ok_or_else(|| Error::ReadOnly { path: self.shared.path.clone() })
+    /// Opens the database at `path` to own it, without a thread: everything is done at once, by whoever asks. For
+    /// simulations, in which nothing may happen beside the one thread that runs them.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_inline(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let opened = open::own(path)?;
+        let declared = Arc::new(RwLock::new(Arc::new(opened.declared)));
+        let database = Database::new(opened.connection, path, Arc::clone(&declared));
+        let shared = Shared {
+            path: path.to_owned(),
+            declared,
+            jobs: Jobs::Inline(Box::new(Mutex::new(database))),
+            writer: None,
+            readers: Mutex::new(Vec::new()),
+            _guard: opened.guard,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Appends `entries` to the log and calls `flushed` once they are on disk, or not.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`], [`Error::Closed`], [`Error::ReadOnly`]: then `flushed` is not called.
+    pub fn append_log(
+        &self,
+        entries: Vec<LogEntry>,
+        flushed: impl FnOnce(Result<(), Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        let flushed: Flushed = Box::new(flushed);
+        self.hand_over(Job::Append(entries, flushed), false)
+    }
+
+    /// Runs `work` on the database, after all that was handed over before. It is queued at the call.
+    ///
+    /// # Errors
+    /// What `work` gives; [`Error::Overloaded`], [`Error::Closed`], [`Error::ReadOnly`].
+    pub fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Database) -> Result<T, Error> + Send + 'static,
+    ) -> impl Future<Output = Result<T, Error>> + Send + 'static {
+        let (answer, waiting) = tokio::sync::oneshot::channel();
+        let job = Job::Run(Box::new(move |database| drop(answer.send(work(database)))));
+        let queued = self.hand_over(job, false);
+        async move {
+            queued?;
+            waiting.await.unwrap_or(Err(Error::Closed))
+        }
+    }
+
+    fn hand_over(&self, job: Job, patient: bool) -> Result<(), Error> {
+        self.shared.jobs.hand_over(job, patient, &self.shared.path)
     }
 
     /// Runs `work` on the writer's connection and waits for it.
@@ -137,8 +216,11 @@ impl Store {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, waiting) = mpsc::sync_channel(1);
-        let job = Job::Run(Box::new(move |connection| drop(answer.send(work(connection)))));
-        self.jobs()?.send(job).map_err(|_| Error::Closed)?;
+        let job = Job::Run(Box::new(move |database| {
+            database.set_durable(false);
+            drop(answer.send(work(&mut database.connection)));
+        }));
+        self.hand_over(job, true)?;
         waiting.recv().map_err(|_| Error::Closed)?.map_err(|error| classify(error, &self.shared.path, doing))
     }
 
@@ -180,7 +262,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // Readers go first: the connection that closes last merges the write-ahead log into the file, and a reader cannot.
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.jobs = None;
+        self.jobs = Jobs::Nowhere;
         let Some(writer) = self.writer.take() else { return };
         // An answer may hold the last handle; then this is the writer itself, and it ends by itself.
         if writer.thread().id() != std::thread::current().id() {

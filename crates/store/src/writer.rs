@@ -1,154 +1,116 @@
 //! The one thread that writes.
 //!
-//! Commands that wait together share a transaction and one fsync; each has a savepoint of its own, so that a refused
-//! one leaves nothing behind. If the database itself fails, the whole transaction is rolled back and every command of
-//! it is tried alone: then each gets the answer that is its own.
+//! What waits together shares a transaction and one fsync: commands with commands, entries of the log with entries of the
+//! log. If the database itself fails, every command of a batch is tried alone: then each gets the answer that is its own.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, RwLock};
 
-use rusqlite::{Connection, TransactionBehavior};
-use topology::Declared;
+use crate::{Applied, Command, Database, Error, LogEntry};
 
-use crate::apply;
-use crate::declared::{self, Section};
-use crate::error::{Fault, classify};
-use crate::{Applied, Command, Error, Refusal};
-
-/// Most commands that share a transaction.
+/// Most commands, or appends to the log, that share a transaction.
 const BATCH: usize = 256;
 
 /// Who waits for the answer to a command.
 pub(crate) type Reply = Box<dyn FnOnce(Result<Applied, Error>) + Send>;
 
+/// Who waits until entries of the log are on disk.
+pub(crate) type Flushed = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
 /// What the thread is asked to do.
 pub(crate) enum Job {
     /// Apply a command durably.
     Apply(Box<Command>, Reply),
-    /// Anything else that needs the connection: observed state, and queries on a database in memory.
-    Run(Box<dyn FnOnce(&mut Connection) + Send>),
+    /// Append to the log durably.
+    Append(Vec<LogEntry>, Flushed),
+    /// Anything else that needs the database.
+    Run(Box<dyn FnOnce(&mut Database) + Send>),
 }
 
-/// The thread's state.
-pub(crate) struct Writer {
-    pub(crate) connection: Connection,
-    pub(crate) path: PathBuf,
-    pub(crate) declared: Arc<RwLock<Arc<Declared>>>,
-    pub(crate) durable: bool,
+/// Works until every sender is gone.
+pub(crate) fn run(mut database: Database, jobs: &Receiver<Job>) {
+    let mut next = jobs.recv().ok();
+    while let Some(job) = next.take() {
+        match job {
+            Job::Run(work) => work(&mut database),
+            Job::Apply(command, reply) => {
+                let mut batch = vec![(*command, reply)];
+                next = gather(jobs, &mut batch, |job| match job {
+                    Job::Apply(command, reply) => Ok((*command, reply)),
+                    other => Err(other),
+                });
+                apply(&mut database, batch);
+            }
+            Job::Append(entries, flushed) => {
+                let mut batch = vec![(entries, flushed)];
+                next = gather(jobs, &mut batch, |job| match job {
+                    Job::Append(entries, flushed) => Ok((entries, flushed)),
+                    other => Err(other),
+                });
+                append(&mut database, batch);
+            }
+        }
+        if next.is_none() {
+            next = jobs.recv().ok();
+        }
+    }
 }
 
-type Answer = Result<Applied, Refusal>;
+/// Does one job on the thread of the caller.
+pub(crate) fn run_one(database: &mut Database, job: Job) {
+    match job {
+        Job::Run(work) => work(database),
+        Job::Apply(command, reply) => apply(database, vec![(*command, reply)]),
+        Job::Append(entries, flushed) => append(database, vec![(entries, flushed)]),
+    }
+}
 
-impl Writer {
-    /// Works until every sender is gone.
-    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
-        let mut next = jobs.recv().ok();
-        while let Some(job) = next.take() {
-            match job {
-                Job::Run(work) => {
-                    self.set_durable(false);
-                    work(&mut self.connection);
-                }
-                Job::Apply(command, reply) => {
-                    let mut batch = vec![(*command, reply)];
-                    while batch.len() < BATCH {
-                        match jobs.try_recv() {
-                            Ok(Job::Apply(command, reply)) => batch.push((*command, reply)),
-                            Ok(other) => {
-                                next = Some(other);
-                                break;
-                            }
-                            Err(_) => break,
-                        }
-                    }
-                    self.apply_all(batch);
-                }
-            }
-            if next.is_none() {
-                next = jobs.recv().ok();
-            }
+/// Moves jobs of one kind that wait into `batch`, and returns the first that is of another.
+fn gather<T>(jobs: &Receiver<Job>, batch: &mut Vec<T>, wanted: impl Fn(Job) -> Result<T, Job>) -> Option<Job> {
+    while batch.len() < BATCH {
+        match wanted(jobs.try_recv().ok()?) {
+            Ok(job) => batch.push(job),
+            Err(other) => return Some(other),
         }
     }
+    None
+}
 
-    fn apply_all(&mut self, batch: Vec<(Command, Reply)>) {
-        // That a node of ours lived a second ago is not worth an fsync.
-        self.set_durable(batch.iter().any(|(command, _)| !matches!(command, Command::RegisterNode(_))));
-        let (commands, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        match self.commit(&commands) {
-            Ok(answers) => {
-                for (reply, answer) in replies.into_iter().zip(answers) {
-                    reply(answer.map_err(Error::Refused));
-                }
-            }
-            Err(error) => self.apply_alone(commands, replies, error),
-        }
-    }
-
-    /// Gives every command of a batch that failed with `error` a transaction of its own.
-    fn apply_alone(&mut self, commands: Vec<Command>, replies: Vec<Reply>, error: rusqlite::Error) {
-        let mut pairs: Vec<(Command, Reply)> = commands.into_iter().zip(replies).collect();
-        if pairs.len() > 1 {
-            for pair in pairs {
-                self.apply_all(vec![pair]);
-            }
-        } else if let Some((_, reply)) = pairs.pop() {
-            reply(Err(classify(error, &self.path, "applying a command")));
-        }
-    }
-
-    /// Applies `commands` in one transaction and shows the result in `declared`. On an error nothing was changed.
-    fn commit(&mut self, commands: &[Command]) -> rusqlite::Result<Vec<Answer>> {
-        let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut answers = Vec::with_capacity(commands.len());
-        let mut touched = BTreeSet::new();
-        for command in commands {
-            let savepoint = transaction.savepoint()?;
-            match apply::apply(&savepoint, command) {
-                Ok(applied) => {
-                    savepoint.commit()?;
-                    touched.extend(apply::touches(command));
-                    answers.push(Ok(applied));
-                }
-                Err(Fault::Refused(refusal)) => {
-                    savepoint.finish()?;
-                    answers.push(Err(refusal));
-                }
-                Err(Fault::Sqlite(error)) => return Err(error),
+fn apply(database: &mut Database, batch: Vec<(Command, Reply)>) {
+    let (commands, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    match database.apply(&commands) {
+        Ok(verdicts) => {
+            for (reply, verdict) in replies.into_iter().zip(verdicts) {
+                reply(verdict.map_err(Error::Refused));
             }
         }
-        // Read before the commit: if it cannot be read, it must not be committed, or the view would be wrong.
-        let fresh = reread(&transaction, &self.declared, &touched)?;
-        transaction.commit()?;
-        if let Some(fresh) = fresh {
-            *self.declared.write().expect("nobody panics while holding it") = fresh;
-        }
-        Ok(answers)
-    }
-
-    /// Chooses whether a commit waits for the disk. Without, a crash of the machine may lose it, never damage the file.
-    fn set_durable(&mut self, durable: bool) {
-        if self.durable != durable {
-            let level = if durable { "FULL" } else { "NORMAL" };
-            if self.connection.pragma_update(None, "synchronous", level).is_ok() {
-                self.durable = durable;
+        Err(error) => {
+            let mut pairs: Vec<_> = commands.into_iter().zip(replies).collect();
+            if pairs.len() > 1 {
+                for pair in pairs {
+                    apply(database, vec![pair]);
+                }
+            } else if let Some((_, reply)) = pairs.pop() {
+                reply(Err(error));
             }
         }
     }
 }
 
-fn reread(
-    db: &Connection,
-    current: &RwLock<Arc<Declared>>,
-    touched: &BTreeSet<Section>,
-) -> rusqlite::Result<Option<Arc<Declared>>> {
-    if touched.is_empty() {
-        return Ok(None);
+/// Appends in one transaction. When that fails, every one of them gets an error: what follows a lost entry is lost too.
+fn append(database: &mut Database, batch: Vec<(Vec<LogEntry>, Flushed)>) {
+    let (entries, flushed): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    let entries: Vec<LogEntry> = entries.into_iter().flatten().collect();
+    let mut failure = database.append(&entries).err();
+    for done in flushed {
+        match failure.take() {
+            None => done(Ok(())),
+            Some(error) => {
+                done(Err(error));
+                failure = Some(Error::Database {
+                    doing: "appending to the log",
+                    source: "an entry before it was not written".into(),
+                });
+            }
+        }
     }
-    let mut fresh = Declared::clone(&current.read().expect("nobody panics while holding it"));
-    for section in touched {
-        declared::refresh(db, &mut fresh, *section)?;
-    }
-    Ok(Some(Arc::new(fresh)))
 }

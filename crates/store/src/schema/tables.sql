@@ -361,6 +361,20 @@ CREATE TABLE IF NOT EXISTS audit (
   audit_timestamp_us bigint NULL
 );
 
+-- The replicated log and what this node must not forget about it -------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS raft_entry (
+  log_index integer PRIMARY KEY,
+  term bigint NOT NULL,
+  body text NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS raft_fact (
+  name varchar(128) NOT NULL,
+  value text NOT NULL,
+  PRIMARY KEY (name)
+);
+
 -- Of this file --------------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS orchestrator_db_deployments (

@@ -1,0 +1,203 @@
+//! Standing for election, and handing leadership over.
+//!
+//! The library would raise its term whenever it does not hear a leader. A node that was cut off would come back with a higher
+//! one and depose a leader whom all others hear. So the library does not elect by itself here: a node first asks whether a
+//! majority *would* vote for it, which changes nothing, and raises its term only then (Ongaro, "Consensus: Bridging Theory
+//! and Practice", 9.6).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use openraft::ServerState;
+use tokio::time::Instant;
+
+use crate::message::{Campaign, Permit, PreVote, PreVoted};
+use crate::node::Node;
+use crate::transport::Kind;
+use crate::types::{Metrics, Raft};
+use crate::{Error, NodeId, Peer};
+
+/// How often a node looks whether it should stand.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Stands for election whenever no leader is heard, for ever.
+pub(crate) async fn run(node: Arc<Node>) {
+    let mut patience = node.timing().loyalty + node.any_below(node.timing().jitter);
+    let mut told = String::new();
+    loop {
+        tokio::time::sleep(TICK).await;
+        let Some(raft) = node.raft() else { continue };
+        let metrics = raft.metrics().borrow().clone();
+        if !may_stand(&node, &metrics) || node.state().heard_leader.is_some_and(|heard| heard.elapsed() < patience) {
+            continue;
+        }
+        match would_win(&node, &metrics, None).await {
+            Ok(()) => {
+                tracing::info!(
+                    term = metrics.current_term + 1,
+                    "no leader is heard, and a majority agrees: standing for election"
+                );
+                told.clear();
+                stand(&node, &raft).await;
+            }
+            Err(why) if why != told => {
+                tracing::info!(%why, "no leader is heard, and a majority would not vote for this node");
+                told = why;
+            }
+            Err(_) => {}
+        }
+        patience = node.timing().loyalty + node.any_below(node.timing().jitter);
+        tokio::time::sleep(node.any_below(TICK * 2)).await;
+    }
+}
+
+fn may_stand(node: &Node, metrics: &Metrics) -> bool {
+    let is_voter = metrics.membership_config.membership().voter_ids().any(|id| id == node.me.id);
+    is_voter && metrics.running_state.is_ok() && metrics.state != ServerState::Leader
+}
+
+/// Takes leadership over with the leader's word, or says why that did not come about within `limit`.
+pub(crate) async fn take_over(node: &Arc<Node>, permit: Permit, limit: Duration) -> Result<(), String> {
+    node.state().permit = Some(permit);
+    let outcome = tokio::time::timeout(limit, async {
+        loop {
+            let raft = node.raft().ok_or_else(|| "this node takes no part now".to_owned())?;
+            let metrics = raft.metrics().borrow().clone();
+            if metrics.state == ServerState::Leader {
+                return Ok(());
+            }
+            // The library itself is loyal for a moment after the last heartbeat.
+            if let Err(why) = would_win(node, &metrics, Some(permit)).await {
+                tracing::debug!(%why, "cannot take over yet");
+            } else {
+                stand(node, &raft).await;
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    });
+    let outcome = outcome.await.unwrap_or_else(|_| Err("it was not elected in time".to_owned()));
+    node.state().permit = None;
+    outcome
+}
+
+/// Raises the term and asks for votes; returns once the outcome is known, or it takes too long.
+async fn stand(node: &Node, raft: &Raft) {
+    if raft.trigger().elect().await.is_err() {
+        return;
+    }
+    let limit = node.timing().answer;
+    let decided = |metrics: &Metrics| metrics.state == ServerState::Leader || metrics.current_leader.is_some();
+    // That nobody was elected shows by itself.
+    drop(raft.wait(Some(limit)).metrics(decided, "an election is decided").await);
+}
+
+/// Asks all voters whether they would vote for this node. `Ok` when majorities would.
+async fn would_win(node: &Node, metrics: &Metrics, permit: Option<Permit>) -> Result<(), String> {
+    let last_log = node.shared.last_log();
+    let limit = node.timing().answer;
+    let others = node.other_voters();
+    let asked = others.iter().map(|peer| async move {
+        let question = PreVote { last_log, permit };
+        let answer = node.ask::<PreVoted>(peer.id, &peer.address, Kind::PreVote, question, limit).await;
+        (peer, answer.map_err(|error| error.to_string()))
+    });
+    let mut yes: BTreeSet<NodeId> = BTreeSet::from([node.me.id]);
+    let mut no = Vec::new();
+    for (peer, answer) in join_all(asked).await {
+        match answer {
+            Ok(PreVoted { refusal: None }) => {
+                yes.insert(peer.id);
+            }
+            Ok(PreVoted { refusal: Some(why) }) => {
+                if why.ends_with("is no voter") {
+                    node.state().excluded_by.insert(peer.id);
+                }
+                // Milliseconds would make every refusal a new one.
+                let why = if why.contains("heard its leader") { "it hears a leader".to_owned() } else { why };
+                no.push(format!("{}: {why}", peer.address));
+            }
+            Err(why) => no.push(format!("{}: {why}", peer.address)),
+        }
+    }
+    let configs = metrics.membership_config.membership().get_joint_config();
+    let wins = configs.iter().all(|voters| voters.intersection(&yes).count() > voters.len() / 2);
+    if wins { Ok(()) } else { Err(no.join("; ")) }
+}
+
+/// Hands leadership over to `to`, or to the voter that is most up to date, and returns who leads then.
+pub(crate) async fn hand_over(node: &Arc<Node>, to: Option<&Peer>) -> Result<Peer, Error> {
+    let not_leading = || Error::NotLeader { leader: node.leader() };
+    let lease = node.lease().ok_or_else(not_leading)?;
+    let raft = node.raft().ok_or_else(not_leading)?;
+    let target = choose(node, to)?;
+    tracing::info!(to = %target.address, "handing leadership over");
+    let count = node.hand_overs(lease.term);
+    // From here on this node does not act: neither a heartbeat nor a lease, whatever the others do.
+    node.state().stood_down = Some(lease.term);
+    node.changed.notify_one();
+    let outcome = persuade(node, &raft, &target, Permit { term: lease.term, count }).await;
+    if let Err(why) = &outcome {
+        tracing::warn!(to = %target.address, %why, "leadership was not taken over: going on");
+        // Nobody may vote with the word that was given: it is void for whoever hears the next heartbeat, and only what is
+        // acknowledged after that one counts for the lease.
+        let mut state = node.state();
+        state.hand_overs = (lease.term, count + 1);
+        state.acks.forget();
+        state.stood_down = None;
+    }
+    outcome.map(|()| target).map_err(Error::Impossible)
+}
+
+async fn persuade(node: &Arc<Node>, raft: &Raft, target: &Peer, permit: Permit) -> Result<(), String> {
+    const CATCH_UP: Duration = Duration::from_secs(1);
+    const LIMIT: Duration = Duration::from_millis(2500);
+    let is_up_to_date = |metrics: &Metrics| {
+        let matched = metrics.replication.as_ref().and_then(|all| all.get(&target.id)?.map(|id| id.index));
+        metrics.state != ServerState::Leader || matched >= metrics.last_log_index
+    };
+    let caught_up = raft.wait(Some(CATCH_UP)).metrics(is_up_to_date, "the target has the whole log").await;
+    caught_up.map_err(|_| format!("{} is not up to date", target.address))?;
+    let asked = node.ask::<()>(target.id, &target.address, Kind::Campaign, Campaign { permit }, LIMIT).await;
+    asked.map_err(|error| error.to_string())
+}
+
+fn choose(node: &Node, to: Option<&Peer>) -> Result<Peer, Error> {
+    let others = node.other_voters();
+    if let Some(to) = to {
+        let found = others.into_iter().find(|peer| peer.id == to.id || peer.address == to.address);
+        return found.ok_or_else(|| Error::Impossible(format!("{} is no voter beside this node", to.address)));
+    }
+    let replication = node.metrics().and_then(|metrics| metrics.replication).unwrap_or_default();
+    let heard = |peer: &Peer| {
+        let state = node.state();
+        let age = state.known.get(&peer.id).map_or(Duration::MAX, |known| known.heard.elapsed());
+        age < node.timing().hello * 4
+    };
+    let best = others.into_iter().max_by_key(|peer| {
+        let matched = replication.get(&peer.id).copied().flatten().map(|id| id.index);
+        (heard(peer), matched, std::cmp::Reverse(peer.address.clone()))
+    });
+    best.ok_or_else(|| Error::Impossible("there is no other voter".to_owned()))
+}
+
+/// Tells the others that this node leads, for ever.
+pub(crate) async fn beat(node: Arc<Node>) {
+    let mut next = Instant::now();
+    loop {
+        next += node.timing().heartbeat;
+        tokio::time::sleep_until(next).await;
+        // After a pause of the machine one heartbeat is enough.
+        next = next.max(Instant::now());
+        let Some(raft) = node.raft() else { continue };
+        let (leads, term) = {
+            let metrics = raft.metrics();
+            let metrics = metrics.borrow();
+            (metrics.state == ServerState::Leader, metrics.current_term)
+        };
+        if leads && node.state().stood_down != Some(term) {
+            drop(raft.trigger().heartbeat().await);
+        }
+    }
+}
