@@ -211,7 +211,9 @@ impl Node {
 
     /// Brings a greeting to whoever is at `address`.
     pub(crate) async fn greet(&self, address: &str) -> Result<About, CallError> {
-        let hello = message::Hello { cluster: self.state().cluster.clone(), me: self.about() };
+        // Before `about`, which takes the same lock.
+        let cluster = self.state().cluster.clone();
+        let hello = message::Hello { cluster, me: self.about() };
         let body = message::print(&hello).map_err(CallError::Refused)?;
         let answer = self.carrier.call(address, Kind::Hello, body, self.timing().answer).await?;
         message::parse(&answer).map_err(CallError::Refused)
