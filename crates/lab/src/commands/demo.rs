@@ -257,17 +257,19 @@ impl Demo {
         Ok(())
     }
 
-    /// Returns when the one stopped to lead and the other began to.
+    /// Returns when the one was last heard to lead, and when the other first.
     fn succession(&self, old: &ManagerNode, new: &ManagerNode) -> String {
         let spans = self.leadership.spans();
         let last = spans.iter().filter(|span| span.who == old.index()).map(|span| span.until).max();
         let first = last.and_then(|last| self.leadership.first_since(last, |who| who == new.index()));
-        let Some((last, (_, first))) = last.zip(first) else { return format!("{} leads.\n", called(new)) };
-        let gap = tale::span(first.duration_since(last));
+        let pid = new.pid().unwrap_or_default();
+        let leads = format!("{} LEADS, process {pid}", capitalised(&called(new)));
+        let Some((last, (_, first))) = last.zip(first) else { return format!("{leads}.\n") };
+        let gap = first.duration_since(last);
+        let after = format!("+{}", gap.as_millis());
         format!(
-            "       +0 ms  it says for the last time that it leads\n{:>9} ms  {} LEADS\n\nNobody led for {gap}.\n",
-            format!("+{}", first.duration_since(last).as_millis()),
-            capitalised(&called(new))
+            "       +0 ms  it says for the last time that it leads\n{after:>9} ms  {leads}\n\nNobody led for {}.\n",
+            tale::span(gap)
         )
     }
 
