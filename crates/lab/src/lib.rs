@@ -3,7 +3,9 @@
 //! [`servers::ensure`] gets a server product by unpacking Debian packages, not installing them. A [`Fleet`] is a few of
 //! its processes in a replication tree, each on an address of its own. A [`Writer`] commits rows through whichever
 //! server is writable and remembers which commits were acknowledged; a [`Watcher`] looks for two writable servers at one
-//! time. A [`ManagerProcess`] is the manager under test.
+//! time. A [`ManagerCluster`] is one manager under test, or several that decide together; [`Leadership`] looks for two
+//! that lead at one time. In network namespaces every one of them can be cut off from every other, by [`Fleet::cut_apart`]
+//! and [`Fleet::cut_one_way`].
 //!
 //! Invariants: nothing outlives the process that made it (servers die with their parent, by the kernel's hand; files and
 //! network namespaces are swept by the next start or by `lab clean`); only processes, addresses and namespaces that the
