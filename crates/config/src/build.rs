@@ -1,8 +1,10 @@
 //! From the values of the keys to the typed configuration.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::address;
 use crate::filters::{
     BadPattern, ClusterAliases, ClusterFilters, HostFilters, LabelPattern, NameFilters, RecoveryIgnore, compile,
 };
@@ -271,14 +273,31 @@ impl Builder<'_> {
     }
 
     fn raft(&self) -> Raft {
+        let default_port = self.port(Id::DefaultRaftPort);
+        // What is no address was refused if raft is enabled, and is of no use otherwise.
+        let address = |text: &str| address::normalise(text, default_port).unwrap_or_else(|_| text.to_owned());
+        let nodes: BTreeSet<String> = self.settings.list(Id::RaftNodes).iter().map(|node| address(node)).collect();
         Raft {
             enabled: self.bool(Id::RaftEnabled),
-            bind: self.text(Id::RaftBind),
-            advertise: self.text(Id::RaftAdvertise),
-            data_dir: self.path(Id::RaftDataDir),
-            nodes: self.list(Id::RaftNodes),
-            default_port: self.port(Id::DefaultRaftPort),
+            data_dir: self.path(Id::RaftDataDir).unwrap_or_default(),
+            bind: address(self.settings.text(Id::RaftBind)),
+            advertise: address(self.settings.text(Id::RaftAdvertise)),
+            nodes: nodes.into_iter().collect(),
+            default_port,
+            security: self.raft_security(),
             http_advertise: self.option(Id::HTTPAdvertise),
+        }
+    }
+
+    fn raft_security(&self) -> RaftSecurity {
+        let files =
+            (self.path(Id::RaftTLSCertFile), self.path(Id::RaftTLSPrivateKeyFile), self.path(Id::RaftTLSCAFile));
+        match (self.secret(Id::RaftSharedSecret), files) {
+            (_, (Some(certificate), Some(key), Some(authority))) => {
+                RaftSecurity::Certificates { certificate, key, authority }
+            }
+            (secret, _) if !secret.is_empty() => RaftSecurity::Secret(secret),
+            _ => RaftSecurity::Plain,
         }
     }
 }

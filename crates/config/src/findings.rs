@@ -86,21 +86,10 @@ fn no_effect(settings: &Settings, id: Id) -> Option<Finding> {
         }
         Effect::NotYet => match idle_reason(settings, id) {
             Some(reason) => (FindingKind::NotYet, Severity::Note, format!("{name} has no effect yet; {reason}")),
-            None => (FindingKind::NotYet, Severity::Warning, asked_in_vain(id)),
+            None => (FindingKind::NotYet, Severity::Warning, format!("{name} has no effect yet")),
         },
     };
     Some(finding(kind, severity, name, settings.place(id), message))
-}
-
-/// The sentence for a key whose value is not followed; the dangerous ones say what happens instead.
-fn asked_in_vain(id: Id) -> String {
-    let name = id.name();
-    match id {
-        Id::RaftEnabled => {
-            format!("{name} has no effect yet: THIS PROCESS RUNS AS A SINGLE NODE; start it on one host only")
-        }
-        _ => format!("{name} has no effect yet"),
-    }
 }
 
 /// Why a key would not matter even if it were built: the feature it belongs to is switched off in the same files.
@@ -108,8 +97,6 @@ fn idle_reason(settings: &Settings, id: Id) -> Option<String> {
     let off = |switch: Id| Some(format!("it only matters with {}", switch.name()));
     match id.key().group {
         Group::MySqlBackend => Some("it only matters with BackendDB \"mysql\"".to_owned()),
-        Group::Raft if id != Id::RaftEnabled && !settings.bool(Id::RaftEnabled) => off(Id::RaftEnabled),
-        Group::Process if id == Id::HTTPAdvertise && !settings.bool(Id::RaftEnabled) => off(Id::RaftEnabled),
         Group::Graphite if settings.text(Id::GraphiteAddr).is_empty() => off(Id::GraphiteAddr),
         Group::Consul if settings.text(Id::ConsulAddress).is_empty() => off(Id::ConsulAddress),
         Group::Agents if id != Id::ServeAgentsHttp && !settings.bool(Id::ServeAgentsHttp) => off(Id::ServeAgentsHttp),

@@ -9,6 +9,7 @@
 //! [`Surroundings`]); no secret in any message, dump or `Debug`; no text makes it panic.
 #![warn(missing_docs)]
 
+mod address;
 mod build;
 mod dump;
 mod filters;
@@ -31,8 +32,8 @@ pub use key::{Effect, Group, Key, Kind, Literal};
 pub use load::{Loaded, SourceFile, parse};
 pub use model::{
     Audit, Auth, AuthMethod, Backend, Candidates, DetectQueries, Discovery, Hooks, KeyValue, Listen, MessageIdentity,
-    Metadata, Problems, Process, Raft, Recovery, Resolve, ResolveMethod, SemiSyncPolicy, ServerNameMethod, ServerTls,
-    TlsFiles, TlsUse, TopologyAccess, UnappliedPolicy,
+    Metadata, Problems, Process, Raft, RaftSecurity, Recovery, Resolve, ResolveMethod, SemiSyncPolicy,
+    ServerNameMethod, ServerTls, TlsFiles, TlsUse, TopologyAccess, UnappliedPolicy,
 };
 pub use report::{Finding, FindingKind, Place, Problem, Severity};
 pub use secret::Secret;
@@ -86,5 +87,19 @@ impl Default for Config {
     /// Returns the configuration of a process without any file.
     fn default() -> Self {
         parse(&[], &NoSurroundings).expect("the defaults break no rule").config
+    }
+}
+
+impl Config {
+    /// Returns where the other raft nodes reach our API, `scheme://host:port`: `HTTPAdvertise`, or the host of
+    /// `RaftAdvertise` with the port of `ListenAddress`.
+    pub fn http_uri(&self) -> String {
+        if let Some(uri) = &self.raft.http_advertise {
+            return uri.clone();
+        }
+        let scheme = if self.tls.enabled { "https" } else { "http" };
+        let host = address::host(&self.raft.advertise);
+        let port = self.listen.address.rsplit_once(':').map_or("", |(_, port)| port);
+        format!("{scheme}://{host}:{port}")
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::Secret;
+use crate::address;
 use crate::filters::{ClusterAliases, ClusterFilters, HostFilters, LabelPattern, NameFilters, RecoveryIgnore};
 
 /// The process itself.
@@ -414,21 +415,52 @@ pub struct KeyValue {
     pub primary_prefix: String,
 }
 
-/// Raft.
+/// Several managers that decide together.
 #[derive(Clone, Debug)]
 pub struct Raft {
-    /// Be a member of a group. Not built yet: the process runs as a single node.
+    /// Be one of them.
     pub enabled: bool,
-    /// `host[:port]` to listen on.
+    /// Directory of what this node must not forget; never empty when raft is enabled.
+    pub data_dir: PathBuf,
+    /// `host:port` to listen on.
     pub bind: String,
-    /// Address told to the others.
+    /// `host:port` that the others are told.
     pub advertise: String,
-    /// Directory of the log.
-    pub data_dir: Option<PathBuf>,
-    /// All members, `host[:port]`.
+    /// The nodes that found the cluster, `host:port`, sorted, each once. Empty stands for this one alone.
     pub nodes: Vec<String>,
     /// Port of a node that is named without one.
     pub default_port: u16,
-    /// URI at which the others reach our API.
+    /// How nodes prove who they are.
+    pub security: RaftSecurity,
+    /// URI at which the others reach our API, where one is given; see [`Config::http_uri`](crate::Config::http_uri).
     pub http_advertise: Option<String>,
+}
+
+impl Raft {
+    /// Returns `text` (`host[:port]`) as nodes are named everywhere else here, `host:port`: in lower case, with the default
+    /// port where it has none, IPv6 in brackets. Names stay names.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the end of a sentence.
+    pub fn address(&self, text: &str) -> Result<String, &'static str> {
+        address::normalise(text, self.default_port)
+    }
+}
+
+/// How raft nodes prove to each other who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RaftSecurity {
+    /// Not at all.
+    Plain,
+    /// By a text of at least 16 characters that all of them know.
+    Secret(Secret),
+    /// By certificates, in PEM.
+    Certificates {
+        /// This node's.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+        /// The authority that signs those of all nodes.
+        authority: PathBuf,
+    },
 }

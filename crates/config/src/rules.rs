@@ -1,5 +1,7 @@
 //! Rules between keys: what is refused, what one key makes of another, what is brought into one form.
 
+mod raft;
+
 use std::collections::BTreeSet;
 
 use crate::build::{auth_method, resolve_method, server_name_method};
@@ -194,28 +196,6 @@ impl Judge<'_> {
             }
         } else if !self.raw.text(host).is_empty() {
             self.refuse(&[host, backend], format!("MySQLOrchestratorHost: {not_yet}"));
-        }
-    }
-
-    fn raft(&mut self) {
-        let (enabled, dir, bind) = (Id::RaftEnabled, Id::RaftDataDir, Id::RaftBind);
-        if self.raw.bool(enabled) {
-            if self.raw.text(dir).is_empty() {
-                self.refuse(&[enabled, dir], "RaftEnabled needs RaftDataDir: set it to a directory".to_owned());
-            }
-            if self.raw.text(bind).is_empty() {
-                let message = "RaftEnabled needs RaftBind: set it to the host[:port] to listen on";
-                self.refuse(&[bind, enabled], message.to_owned());
-            }
-        }
-        if self.raw.bool(enabled) && self.raw.list(Id::RaftNodes).len() > 1 {
-            let message = "RaftEnabled with several RaftNodes is not built yet, and nodes that do not agree could each \
-                           promote another server: run one node, with RaftEnabled false";
-            self.refuse(&[Id::RaftNodes, enabled], message.to_owned());
-        }
-        if self.raw.text(Id::RaftAdvertise).is_empty() {
-            let bind = self.raw.text(bind).to_owned();
-            self.now.adjust(Id::RaftAdvertise, Value::Text(bind));
         }
     }
 

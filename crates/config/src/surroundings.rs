@@ -39,12 +39,18 @@ pub(crate) struct Outside {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Puts the account for monitored servers in place: the credentials file wins over the configuration, and then a
-/// password with `${NAME}` in it becomes the variable's content as a whole.
+/// The shortest text that may prove who is a raft node, in characters.
+const SHORTEST_SECRET: usize = 16;
+
+/// Puts passwords in place: the credentials file wins over the configuration, and then a password with `${NAME}` in it
+/// becomes the variable's content as a whole.
 pub(crate) fn apply(settings: &mut Settings, surroundings: &dyn Surroundings) -> Outside {
     let mut outside = Outside::default();
     read_credentials(settings, surroundings, &mut outside);
     expand_password(settings, surroundings, &mut outside);
+    if settings.bool(Id::RaftEnabled) {
+        raft_secret(settings, surroundings, &mut outside);
+    }
     outside
 }
 
@@ -82,6 +88,34 @@ fn expand_password(settings: &mut Settings, surroundings: &dyn Surroundings, out
         outside.findings.push(findings::doubtful(settings, id, message));
     }
     settings.adjust(id, Value::Text(content.unwrap_or_default()));
+}
+
+/// The secret of the raft nodes. One that is asked for and not there must not become a port that is open to everybody.
+fn raft_secret(settings: &mut Settings, surroundings: &dyn Surroundings, outside: &mut Outside) {
+    let id = Id::RaftSharedSecret;
+    if settings.text(id).is_empty() {
+        return;
+    }
+    let variable = variable_name(settings.text(id)).map(str::to_owned);
+    let text = match &variable {
+        Some(name) => surroundings.variable(name).unwrap_or_default(),
+        None => settings.text(id).to_owned(),
+    };
+    // Variables are often filled from files that end with a line feed on one host and not on another.
+    let text = text.trim().to_owned();
+    let length = text.chars().count();
+    let advice = "make one with: openssl rand -hex 32, and give it to every node";
+    let problem = match variable {
+        Some(name) if text.is_empty() => Some(format!("the environment variable {name} is not set or empty: {advice}")),
+        _ if length < SHORTEST_SECRET => {
+            Some(format!("{length} characters can be guessed, {SHORTEST_SECRET} is the least: {advice}"))
+        }
+        _ => None,
+    };
+    if let Some(problem) = problem {
+        outside.problems.push(Problem::new(settings.place(id), format!("{}: {problem}", id.name())));
+    }
+    settings.adjust(id, Value::Text(text));
 }
 
 /// Returns NAME of a text with `${NAME}` in it.

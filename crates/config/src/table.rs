@@ -54,7 +54,7 @@ table! {
         EnableSyslog: Bool = false, NotYet, "Also send the log to syslog.";
         ListenAddress: Text = ":3000", Restart, "`host:port` or `:port` of the HTTP listener.";
         ListenSocket: Text = "", Restart, "Path of a unix socket to serve on instead of TCP.";
-        HTTPAdvertise: Text = "", NotYet, "`scheme://host:port` at which the other raft nodes reach this one.";
+        HTTPAdvertise: Text = "", Restart, "`scheme://host:port` at which the other raft nodes reach this one's API; empty = the host of `RaftAdvertise` with the port of `ListenAddress`.";
         StatusEndpoint: Text = "/api/status", Restart, "Path of the status check. The default is below `URLPrefix`; any other path is taken as it is.";
         StatusOUVerify: Bool = false, NotYet, "With mutual TLS, demand an accepted unit (OU) for the status check too.";
         URLPrefix: Text = "", Restart, "Prefix of all web paths. Brought to one leading slash and no trailing one.";
@@ -105,12 +105,12 @@ table! {
         MySQLOrchestratorMaxAllowedPacket: Int32 = -1, NotYet, "Bytes; -1 = as the driver does.";
     }
     Raft {
-        RaftEnabled: Bool = false, NotYet, "Be a member of a raft group.";
-        RaftBind: Text = "127.0.0.1:10008", NotYet, "`host[:port]` to listen on for the other nodes.";
-        RaftAdvertise: Text = "", NotYet, "Address that the other nodes are told; empty = `RaftBind`.";
-        RaftDataDir: Text = "", NotYet, "Directory of the log; needed with raft.";
-        DefaultRaftPort: Int = 10008, NotYet, "Port of a node that is named without one.";
-        RaftNodes: List = [], NotYet, "All members, `host[:port]`.";
+        RaftEnabled: Bool = false, Restart, "Be one of several managers that decide together.";
+        RaftBind: Text = "127.0.0.1:10008", Restart, "`host[:port]` to listen on for the other nodes; IPv6 in brackets.";
+        RaftAdvertise: Text = "", Restart, "Address that the other nodes are told, as they write it in `RaftNodes`; empty = `RaftBind`.";
+        RaftDataDir: Text = "", Restart, "Directory of what a node must not forget; needed with raft. Created if missing.";
+        DefaultRaftPort: Int = 10008, Restart, "Port of a node that is named without one.";
+        RaftNodes: List = [], Restart, "The nodes that found the cluster, this one included, `host[:port]`; none, or only this one = a cluster of one. Names are not resolved: write each node the same way everywhere.";
         ExpectFailureAnalysisConcensus: Bool = true, NoEffect, "Nothing in Orchestrator reads it.";
     }
     Discovery {
@@ -249,6 +249,10 @@ table! {
         HeartbeatMilliseconds: Uint = 1000, Live, "Milliseconds between two pulses to each server with replicas, on the connection that is kept open.";
         ReceiverRestartAfterSeconds: Uint = 1, Live, "Seconds that a primary must be unreachable from here before replicas that still believe in it are made to reconnect.";
         PromotionDrainTimeoutSeconds: Uint = 60, Live, "Seconds that a candidate may take to apply what it received before it is promoted.";
+        RaftSharedSecret: Secret = "", Restart, "Text of 16 characters or more, the same on every raft node, that proves who is one; all between them is encrypted. `openssl rand -hex 32` makes one. Or `${NAME}` to take it from an environment variable.";
+        RaftTLSCertFile: Text = "", Restart, "Certificate (PEM) of this raft node, good for servers and clients and for its host in `RaftNodes`. Instead of `RaftSharedSecret`, with the two below.";
+        RaftTLSPrivateKeyFile: Text = "", Restart, "Its private key (PEM).";
+        RaftTLSCAFile: Text = "", Restart, "Authority (PEM) that must have signed the certificate of every raft node.";
     }
     PseudoGtid {
         AutoPseudoGTID: Bool = false, NotYet, "Inject Pseudo-GTID entries and set the four keys below.";

@@ -241,13 +241,22 @@ impl Consensus {
                 Err(_) => tracing::warn!("stops while it leads: nobody took over in time"),
             }
         }
+        if tokio::time::timeout(LIMIT, self.end()).await.is_err() {
+            tracing::warn!("stopped with requests of other nodes in progress");
+        }
+    }
+
+    /// Takes no further part, from this moment on.
+    pub(crate) async fn end(&self) {
+        let Some(node) = self.node() else { return };
         node.stopping.cancel();
         if let Some(raft) = node.raft() {
+            // It ends in any case; why it ended before is told where it runs.
             drop(raft.shutdown().await);
         }
         node.set_raft(None);
         node.tasks.close();
-        drop(tokio::time::timeout(LIMIT, node.tasks.wait()).await);
+        node.tasks.wait().await;
     }
 }
 

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt};
 use openraft::ServerState;
 use tokio::time::Instant;
 
 use crate::message::{Campaign, Permit, PreVote, PreVoted};
 use crate::node::Node;
-use crate::transport::Kind;
+use crate::transport::{CallError, Kind};
 use crate::types::{Metrics, Raft};
 use crate::{Error, NodeId, Peer};
 
@@ -93,37 +93,56 @@ async fn stand(node: &Node, raft: &Raft) {
     drop(raft.wait(Some(limit)).metrics(decided, "an election is decided").await);
 }
 
-/// Asks all voters whether they would vote for this node. `Ok` when majorities would.
+/// Asks all voters whether they would vote for this node. `Ok` as soon as majorities would: a voter that is cut off must not
+/// hold up the others.
 async fn would_win(node: &Node, metrics: &Metrics, permit: Option<Permit>) -> Result<(), String> {
     let last_log = node.shared.last_log();
     let limit = node.timing().answer;
     let others = node.other_voters();
-    let asked = others.iter().map(|peer| async move {
-        let question = PreVote { last_log, permit };
-        let answer = node.ask::<PreVoted>(peer.id, &peer.address, Kind::PreVote, question, limit).await;
-        (peer, answer.map_err(|error| error.to_string()))
-    });
+    let mut asked: FuturesUnordered<_> = others
+        .iter()
+        .map(|peer| async move {
+            let question = PreVote { last_log, permit };
+            (peer, node.ask::<PreVoted>(peer.id, &peer.address, Kind::PreVote, question, limit).await)
+        })
+        .collect();
+    let configs = metrics.membership_config.membership().get_joint_config();
     let mut yes: BTreeSet<NodeId> = BTreeSet::from([node.me.id]);
-    let mut no = Vec::new();
-    for (peer, answer) in join_all(asked).await {
-        match answer {
-            Ok(PreVoted { refusal: None }) => {
-                yes.insert(peer.id);
-            }
-            Ok(PreVoted { refusal: Some(why) }) => {
-                if why.ends_with("is no voter") {
-                    node.state().excluded_by.insert(peer.id);
-                }
-                // Milliseconds would make every refusal a new one.
-                let why = if why.contains("heard its leader") { "it hears a leader".to_owned() } else { why };
-                no.push(format!("{}: {why}", peer.address));
-            }
-            Err(why) => no.push(format!("{}: {why}", peer.address)),
+    let mut no = BTreeSet::new();
+    loop {
+        if configs.iter().all(|voters| voters.intersection(&yes).count() > voters.len() / 2) {
+            break;
+        }
+        let Some((peer, answer)) = asked.next().await else {
+            return Err(no.into_iter().collect::<Vec<_>>().join("; "));
+        };
+        match refusal(node, peer, answer) {
+            None => drop(yes.insert(peer.id)),
+            Some(why) => drop(no.insert(format!("{}: {why}", peer.address))),
         }
     }
-    let configs = metrics.membership_config.membership().get_joint_config();
-    let wins = configs.iter().all(|voters| voters.intersection(&yes).count() > voters.len() / 2);
-    if wins { Ok(()) } else { Err(no.join("; ")) }
+    // Answers take their time: somebody else may have been elected since.
+    let present = node.metrics().map(|metrics| metrics.vote);
+    let heard = node.state().heard_leader.is_some_and(|heard| heard.elapsed() < node.timing().loyalty);
+    if present != Some(metrics.vote) || (heard && permit.is_none()) {
+        return Err("another node stood for election meanwhile".to_owned());
+    }
+    Ok(())
+}
+
+/// Returns why `peer` would not vote for this node; none when it would.
+fn refusal(node: &Node, peer: &Peer, answer: Result<PreVoted, CallError>) -> Option<String> {
+    match answer {
+        Ok(PreVoted { refusal: None }) => None,
+        Ok(PreVoted { refusal: Some(why) }) => {
+            if why.ends_with("is no voter") {
+                node.state().excluded_by.insert(peer.id);
+            }
+            // Milliseconds would make every refusal a new one.
+            Some(if why.contains("heard its leader") { "it hears a leader".to_owned() } else { why })
+        }
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// Hands leadership over to `to`, or to the voter that is most up to date, and returns who leads then.
@@ -132,6 +151,7 @@ pub(crate) async fn hand_over(node: &Arc<Node>, to: Option<&Peer>) -> Result<Pee
     let lease = node.lease().ok_or_else(not_leading)?;
     let raft = node.raft().ok_or_else(not_leading)?;
     let target = choose(node, to)?;
+    is_there(node, &raft, &target).await?;
     tracing::info!(to = %target.address, "handing leadership over");
     let count = node.hand_overs(lease.term);
     // From here on this node does not act: neither a heartbeat nor a lease, whatever the others do.
@@ -150,17 +170,31 @@ pub(crate) async fn hand_over(node: &Arc<Node>, to: Option<&Peer>) -> Result<Pee
     outcome.map(|()| target).map_err(Error::Impossible)
 }
 
-async fn persuade(node: &Arc<Node>, raft: &Raft, target: &Peer, permit: Permit) -> Result<(), String> {
+/// Makes sure that `target` is there and has the whole log, while this node still leads.
+async fn is_there(node: &Node, raft: &Raft, target: &Peer) -> Result<(), Error> {
     const CATCH_UP: Duration = Duration::from_secs(1);
-    const LIMIT: Duration = Duration::from_millis(2500);
-    let is_up_to_date = |metrics: &Metrics| {
-        let matched = metrics.replication.as_ref().and_then(|all| all.get(&target.id)?.map(|id| id.index));
-        metrics.state != ServerState::Leader || matched >= metrics.last_log_index
+    let absent = |why: String| Error::Impossible(format!("{} cannot take over: {why}", target.address));
+    node.greet(&target.address).await.map_err(|error| absent(error.to_string()))?;
+    let caught_up = raft.wait(Some(CATCH_UP)).metrics(|metrics| has_all(metrics, target), "it has the whole log").await;
+    caught_up.map(|_| ()).map_err(|_| absent("it is not up to date".to_owned()))
+}
+
+fn has_all(metrics: &Metrics, target: &Peer) -> bool {
+    let matched = metrics.replication.as_ref().and_then(|all| all.get(&target.id)?.map(|id| id.index));
+    metrics.state != ServerState::Leader || matched >= metrics.last_log_index
+}
+
+async fn persuade(node: &Arc<Node>, raft: &Raft, target: &Peer, permit: Permit) -> Result<(), String> {
+    // Shorter than the others are loyal: if it fails, they have not begun to look for another leader.
+    let limit = node.timing().loyalty * 4 / 5;
+    let asking = async {
+        let caught_up = raft.wait(None).metrics(|metrics| has_all(metrics, target), "it has the whole log").await;
+        caught_up.map_err(|error| error.to_string())?;
+        let asked = node.ask::<()>(target.id, &target.address, Kind::Campaign, Campaign { permit }, limit).await;
+        asked.map_err(|error| error.to_string())
     };
-    let caught_up = raft.wait(Some(CATCH_UP)).metrics(is_up_to_date, "the target has the whole log").await;
-    caught_up.map_err(|_| format!("{} is not up to date", target.address))?;
-    let asked = node.ask::<()>(target.id, &target.address, Kind::Campaign, Campaign { permit }, LIMIT).await;
-    asked.map_err(|error| error.to_string())
+    let asked = tokio::time::timeout(limit, asking).await;
+    asked.unwrap_or_else(|_| Err("no answer in time".to_owned()))
 }
 
 fn choose(node: &Node, to: Option<&Peer>) -> Result<Peer, Error> {

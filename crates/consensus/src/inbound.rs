@@ -2,7 +2,6 @@
 
 use std::io::Cursor;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
@@ -204,12 +203,11 @@ async fn look(node: &Node, body: &[u8]) -> Result<topology::Sight, String> {
 
 /// The leader hands over to this node.
 async fn campaign(node: &Arc<Node>, body: &[u8]) -> Result<(), String> {
-    const LIMIT: Duration = Duration::from_secs(2);
     let (leader, call) = open::<Campaign>(node, body).await?;
     let known = node.metrics().and_then(|metrics| metrics.current_leader);
     if known != Some(leader.id) {
         return Err(format!("{} is not the leader that this node knows", leader.address));
     }
     tracing::info!(from = %leader.address, "leadership is handed over to this node");
-    elect::take_over(node, call.permit, LIMIT).await
+    elect::take_over(node, call.permit, node.timing().loyalty).await
 }

@@ -136,14 +136,10 @@ async fn give_up_if_void(node: &Arc<Node>, abouts: &[About]) {
         // Only the founder can be the first to lead, and it never did.
         let others = abouts.iter().filter(|about| about.established && about.mark.as_ref() != Some(&own));
         !was_elected && others.count() > 0
-    } else if last.is_some() {
-        false
-    } else if founder.is_none() {
-        false
     } else {
         // Nothing came from the founder, and it is elsewhere now.
-        let of_founder = abouts.iter().find(|about| Some(about.peer.id.to_string()) == founder);
-        of_founder.is_some_and(|about| about.mark.is_some() && about.mark.as_ref() != Some(&own))
+        let of_founder = abouts.iter().find(|about| founder.as_ref() == Some(&about.peer.id.to_string()));
+        last.is_none() && of_founder.is_some_and(|about| about.mark.is_some() && about.mark.as_ref() != Some(&own))
     };
     if !is_void && initialize_again(node, &raft, is_founder, last).await {
         return;

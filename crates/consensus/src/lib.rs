@@ -25,6 +25,8 @@ mod network;
 mod node;
 mod propose;
 mod run;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod storage;
 mod timing;

@@ -51,11 +51,6 @@ impl About {
     pub(crate) fn has_member(&self, id: NodeId) -> bool {
         self.members.iter().any(|(peer, _)| peer.id == id)
     }
-
-    /// Returns the member at this address.
-    pub(crate) fn member_at(&self, address: &str) -> Option<&Peer> {
-        self.members.iter().map(|(peer, _)| peer).find(|peer| peer.address == address)
-    }
 }
 
 /// Tells clusters apart without giving their names away.

@@ -211,7 +211,6 @@ impl Node {
 
     /// Brings a greeting to whoever is at `address`.
     pub(crate) async fn greet(&self, address: &str) -> Result<About, CallError> {
-        // Before `about`, which takes the same lock.
         let cluster = self.state().cluster.clone();
         let hello = message::Hello { cluster, me: self.about() };
         let body = message::print(&hello).map_err(CallError::Refused)?;

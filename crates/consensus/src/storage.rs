@@ -2,6 +2,7 @@
 //!
 //! The log is on disk before it counts. Rows are not waited for: they are written in the same transaction as the fact that
 //! says how far they came, so after a crash the log is applied again from there. A snapshot is made when somebody needs one.
+#![allow(clippy::result_large_err, reason = "the error is the library's")]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -74,7 +75,7 @@ impl Log {
     }
 
     /// Returns the entries in `first..end` when memory has all of them.
-    fn from_memory(&self, first: u64, end: u64) -> Option<Vec<Entry>> {
+    fn remembered(&self, first: u64, end: u64) -> Option<Vec<Entry>> {
         let recent = self.recent();
         let entries: Vec<Entry> = recent.range(first..end).map(|(_, entry)| entry.clone()).collect();
         (entries.len() as u64 == end.saturating_sub(first)).then_some(entries)
@@ -96,7 +97,7 @@ impl RaftLogReader<Types> for Log {
             Bound::Excluded(index) => *index,
             Bound::Unbounded => u64::MAX,
         };
-        if let Some(entries) = self.from_memory(first, end) {
+        if let Some(entries) = self.remembered(first, end) {
             return Ok(entries);
         }
         let entries = self.store.work(move |db| db.entries(first..end)).await;

@@ -26,7 +26,7 @@ pub async fn run(mut arguments: ServerArgs, files: Files, loaded: Loaded) -> any
     match running_service(&config).await {
         Some(service) => perform(&arguments, &service).await,
         None => {
-            let manager = service::start(files, config, manager::Mode::OneCommand).await?;
+            let manager = service::start(files, config, manager::Mode::OneCommand, None).await?;
             let router = api::router_for_this_process(manager.clone(), api::Metrics::install());
             let outcome = perform(&arguments, &InProcess(router)).await;
             manager.stop(Duration::from_secs(5)).await;

@@ -77,13 +77,20 @@ fn lines(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the file of the embedded database: the configured one, else a place of the user's own.
+/// Returns the file of the embedded database: the configured one, else one in `RaftDataDir` where raft is enabled, else a
+/// place of the user's own.
 ///
 /// # Errors
 /// When none is configured and the user has no home directory.
 pub fn database_file(config: &Config) -> anyhow::Result<PathBuf> {
     if let Some(file) = &config.backend.sqlite_file {
         return Ok(file.clone());
+    }
+    if config.raft.enabled {
+        let directory = &config.raft.data_dir;
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot create {} (RaftDataDir)", directory.display()))?;
+        return Ok(directory.join("orchestrator.sqlite3"));
     }
     // Empty or relative means unset: so says the XDG specification.
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|data| data.is_absolute());

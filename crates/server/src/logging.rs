@@ -17,8 +17,9 @@ impl FormatTime for LocalTime {
 
 /// Starts logging at `level`; `RUST_LOG` overrides it.
 pub fn start(level: &str) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},mysql_async=warn")));
+    // The raft library tells every heartbeat that a dead node does not answer; what matters of it is told by us.
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{level},mysql_async=warn,openraft=off")));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_timer(LocalTime);
     subscriber.with_ansi(false).with_writer(std::io::stderr).init();
 }

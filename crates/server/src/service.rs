@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum_server::tls_rustls::RustlsConfig;
-use config::{Config, Loaded};
-use consensus::Consensus;
+use config::{Config, Loaded, RaftSecurity};
+use consensus::{Card, Consensus, Dialer, Port, Security, Settings, Timing};
 use manager::{Manager, Mode};
 use store::Store;
 use tokio::net::{TcpListener, UnixListener};
@@ -32,8 +32,9 @@ pub async fn run(files: Files, loaded: Loaded, discovery: bool) -> anyhow::Resul
     // The port comes first: a second service must fail before it touches the database.
     let listener = Listener::bind(&config).await?;
     let (address, user) = (listener.describe(), config.topology_access.user.clone());
+    let raft = RaftPort::bind(&config).await?;
     let mode = if discovery { Mode::Service } else { Mode::OneCommand };
-    let manager = start(files, config, mode).await?;
+    let manager = start(files, config, mode, raft).await?;
     if user.is_empty() {
         tracing::warn!("MySQLTopologyUser is not set: monitored servers will refuse us");
     }
@@ -43,18 +44,70 @@ pub async fn run(files: Files, loaded: Loaded, discovery: bool) -> anyhow::Resul
     reloading.abort();
     tracing::info!("stopping");
     manager.stop(GRACE).await;
+    // Last: until then what was in progress could be journaled. Another node takes over at once.
+    manager.consensus().stop().await;
     served
 }
 
-/// Opens the store and starts the manager.
+/// Opens the store, joins the other nodes over `raft` if there are any, and starts the manager.
 ///
 /// # Errors
 /// When the database cannot be opened.
-pub async fn start(files: Files, config: Config, mode: Mode) -> anyhow::Result<Manager> {
+pub async fn start(files: Files, config: Config, mode: Mode, raft: Option<RaftPort>) -> anyhow::Result<Manager> {
     let path = configuration::database_file(&config)?;
     let store = Store::open(&path, store::Mode::Own)?;
+    let consensus = match raft {
+        Some(raft) => raft.join(&config, store).await?,
+        None => Consensus::alone(store),
+    };
     let reload = move |present: &Config, extra: Option<&std::path::Path>| files.reload(present, extra);
-    Ok(Manager::start(config, Consensus::alone(store), mode, Arc::new(reload)).await?)
+    Ok(Manager::start(config, consensus, mode, Arc::new(reload)).await?)
+}
+
+/// The raft port, bound before the database is touched.
+pub struct RaftPort {
+    port: Port,
+    dialer: Dialer,
+}
+
+impl RaftPort {
+    /// Listens, if the configuration says so.
+    async fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
+        let raft = &config.raft;
+        if !raft.enabled {
+            return Ok(None);
+        }
+        let security = match &raft.security {
+            RaftSecurity::Plain => Security::Plain,
+            RaftSecurity::Secret(secret) => Security::Secret(secret.reveal().to_owned()),
+            RaftSecurity::Certificates { certificate, key, authority } => Security::Certificates {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                authority: authority.clone(),
+            },
+        };
+        let port = Port::bind(&raft.bind, &security).await?;
+        tracing::info!(address = %port.address(), advertise = %raft.advertise, nodes = ?raft.nodes, "raft port");
+        Ok(Some(Self { port, dialer: Dialer::new(&security)? }))
+    }
+
+    async fn join(self, config: &Config, store: Store) -> anyhow::Result<Consensus> {
+        let raft = &config.raft;
+        let card = Card {
+            hostname: gethostname::gethostname().to_string_lossy().into_owned(),
+            http: config.http_uri(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let settings = Settings {
+            bind: raft.bind.clone(),
+            advertise: raft.advertise.clone(),
+            nodes: raft.nodes.clone(),
+            card,
+            timing: Timing::default(),
+            seed: None,
+        };
+        Ok(Consensus::join(settings, store, self.port, self.dialer).await?)
+    }
 }
 
 /// Where requests come in.

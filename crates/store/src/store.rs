@@ -41,7 +41,8 @@ struct Shared {
     jobs: Jobs,
     writer: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
-    _guard: Option<Guard>,
+    /// Keeps every other manager out.
+    guard: Mutex<Option<Guard>>,
 }
 
 /// Where jobs go.
@@ -51,7 +52,7 @@ enum Jobs {
     /// To the thread that writes.
     Thread(SyncSender<Job>),
     /// They are done at once, by whoever asks.
-    Inline(Box<Mutex<Database>>),
+    Inline(Box<Mutex<Option<Database>>>),
 }
 
 impl Jobs {
@@ -65,7 +66,8 @@ impl Jobs {
                 TrySendError::Disconnected(_) => Error::Closed,
             }),
             Self::Inline(database) => {
-                writer::run_one(&mut database.lock().unwrap_or_else(PoisonError::into_inner), job);
+                let mut database = database.lock().unwrap_or_else(PoisonError::into_inner);
+                writer::run_one(database.as_mut().ok_or(Error::Closed)?, job);
                 Ok(())
             }
         }
@@ -93,7 +95,7 @@ impl Store {
             jobs: Jobs::Nowhere,
             writer: None,
             readers: Mutex::new(Vec::new()),
-            _guard: opened.guard,
+            guard: Mutex::new(opened.guard),
         };
         if mode == Mode::Read {
             shared.readers = Mutex::new(vec![opened.connection]);
@@ -167,12 +169,22 @@ impl Store {
         let shared = Shared {
             path: path.to_owned(),
             declared,
-            jobs: Jobs::Inline(Box::new(Mutex::new(database))),
+            jobs: Jobs::Inline(Box::new(Mutex::new(Some(database)))),
             writer: None,
             readers: Mutex::new(Vec::new()),
-            _guard: opened.guard,
+            guard: Mutex::new(opened.guard),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Closes a database that was opened with [`Store::open_inline`], at once, as a crash would: whoever asks it afterwards
+    /// gets [`Error::Closed`], and somebody else may open the file.
+    pub fn close(&self) {
+        if let Jobs::Inline(database) = &self.shared.jobs {
+            *database.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            *self.shared.guard.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// Appends `entries` to the log and calls `flushed` once they are on disk, or not.

@@ -6,6 +6,7 @@ mod keys;
 mod merging;
 mod messages;
 mod properties;
+mod raft;
 mod reload;
 mod rules;
 mod sample;

@@ -102,15 +102,13 @@ fn keys_that_ask_for_nothing_beyond_the_present_are_only_noted() {
     let text = r#"{
   "EnableSyslog": false,
   "GraphitePath": "orc.{hostname}",
-  "OAuthClientId": "x",
-  "RaftNodes": ["a", "b", "c"]
+  "OAuthClientId": "x"
 }"#;
     assert_eq!(
         findings(text),
         "  orc.json:2: EnableSyslog has no effect yet; this is its default\n  \
            orc.json:3: GraphitePath has no effect yet; it only matters with GraphiteAddr\n  \
-           orc.json:4: OAuthClientId is obsolete and has no effect: it can be removed\n  \
-           orc.json:5: RaftNodes has no effect yet; it only matters with RaftEnabled"
+           orc.json:4: OAuthClientId is obsolete and has no effect: it can be removed"
     );
 }
 

@@ -55,11 +55,6 @@ fn impossible_combinations_are_refused() {
         ),
         ("{\"BackendDB\": \"postgres\"}", "orc.json:1: BackendDB: expected \"sqlite\", found \"postgres\""),
         (
-            "{\"RaftEnabled\": true, \"RaftBind\": \"\"}",
-            "orc.json:1: RaftEnabled needs RaftDataDir: set it to a directory\n\
-             orc.json:1: RaftEnabled needs RaftBind: set it to the host[:port] to listen on",
-        ),
-        (
             "{\"DeadInstancePollSecondsMultiplyFactor\": 0.5}",
             "orc.json:1: DeadInstancePollSecondsMultiplyFactor must be at least 1, found 0.5",
         ),
@@ -141,15 +136,6 @@ fn without_a_word_about_the_backend_it_is_sqlite_and_the_caller_chooses_the_file
     assert_eq!(
         findings(both),
         "  orc.json:1: MySQLOrchestratorHost has no effect yet; it only matters with BackendDB \"mysql\""
-    );
-}
-
-#[test]
-fn raft_is_told_loudly() {
-    assert_eq!(
-        findings(r#"{"RaftEnabled": true, "RaftDataDir": "/raft"}"#),
-        "! orc.json:1: RaftEnabled has no effect yet: THIS PROCESS RUNS AS A SINGLE NODE; start it on one host only\n\
-         ! orc.json:1: RaftDataDir has no effect yet"
     );
 }
 

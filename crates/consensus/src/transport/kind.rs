@@ -1,5 +1,7 @@
 //! What a body is about.
 
+use std::fmt;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 const GIB: usize = 1024 * MIB;
@@ -63,6 +65,12 @@ impl Kind {
         format!("{PREFIX}{}", self.segment())
     }
 
+    /// True when any number of these may be wanted at once, such as when a rack is gone: they wait for each other, so that
+    /// they do not take all connections that a peer allows. The core sends the others one or two at a time.
+    pub(crate) fn takes_turns(self) -> bool {
+        self == Kind::Look
+    }
+
     /// Returns the size in bytes above which a body is refused.
     pub(crate) fn largest(self) -> usize {
         match self {
@@ -70,6 +78,12 @@ impl Kind {
             Kind::Snapshot => GIB,
             _ => 64 * KIB,
         }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.segment())
     }
 }
 

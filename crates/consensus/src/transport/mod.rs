@@ -6,11 +6,14 @@
 //! Invariants: nothing that a stranger sends reaches the [`Handler`] where the port is secured. Nothing that anybody sends
 //! makes this process panic, allocate without bound or wait for ever.
 
+mod causes;
 mod client;
 mod error;
 mod kind;
 mod security;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -23,11 +26,14 @@ pub(crate) use kind::Kind;
 pub use security::Security;
 pub use server::Port;
 
+/// What the bodies are, for those who look: nothing but ours.
+const MEDIA_TYPE: &str = "application/x-orchestrator-raft";
+
 /// Why a call brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CallError {
     /// No connection came about, or it broke before the answer was here.
-    #[error("not reached: {0}")]
+    #[error("no connection: {0}")]
     Unreachable(String),
     /// No answer within the limit.
     #[error("no answer in time")]
@@ -36,7 +42,7 @@ pub(crate) enum CallError {
     #[error("refused: {0}")]
     Refused(String),
     /// Who the peer is, or who we are, could not be proven; says what to do.
-    #[error("{0}")]
+    #[error("not secured: {0}")]
     Insecure(String),
 }
 
