@@ -201,6 +201,15 @@ impl Stage {
         Ok(begun.elapsed())
     }
 
+    /// Returns what the managers say of something that did not come to pass with this server.
+    pub async fn excuse(&self, key: &InstanceKey) -> String {
+        let explained = match self.ask(&format!("/api/v2/explain/{key}")).await {
+            Ok(explained) => format!("{explained:#}"),
+            Err(error) => format!("{error:#}"),
+        };
+        format!("the manager explains: {explained}\n{}", self.managers.log_tails(60))
+    }
+
     /// Acknowledges a recovery, so that it does not block the next one.
     ///
     /// # Errors

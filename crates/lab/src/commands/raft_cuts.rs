@@ -368,8 +368,10 @@ impl Theatre {
     async fn writes_go_on_elsewhere(&self, old: &Server, at: Instant) -> Result<(Arc<Server>, Duration)> {
         let mut after = at;
         loop {
-            let commit = self.stage.writer.commits_again(after, PATIENCE).await;
-            let commit = commit.with_context(|| format!("no failover\n{}", self.stage.managers().log_tails(40)))?;
+            let commit = match self.stage.writer.commits_again(after, PATIENCE).await {
+                Ok(commit) => commit,
+                Err(error) => bail!("no failover: {error:#}\n{}", self.stage.excuse(old.key()).await),
+            };
             let server = self.stage.fleet().server(commit.server);
             if server.key() != old.key() {
                 return Ok((server.clone(), commit.done.duration_since(at)));
