@@ -203,11 +203,15 @@ impl Stage {
 
     /// Returns what the managers say of something that did not come to pass with this server.
     pub async fn excuse(&self, key: &InstanceKey) -> String {
-        let explained = match self.ask(&format!("/api/v2/explain/{key}")).await {
-            Ok(explained) => format!("{explained:#}"),
-            Err(error) => format!("{error:#}"),
-        };
-        format!("the manager explains: {explained}\n{}", self.managers.log_tails(60))
+        let mut text = String::new();
+        for node in self.managers.running() {
+            let explained = match node.get_json(&format!("/api/v2/explain/{key}")).await {
+                Ok(explained) => format!("{:#}\n{:#}", explained["diagnoses"], explained["decision"]),
+                Err(error) => format!("{error:#}"),
+            };
+            text.push_str(&format!("manager {} explains: {explained}\n", node.index() + 1));
+        }
+        text + &self.managers.log_tails(60)
     }
 
     /// Acknowledges a recovery, so that it does not block the next one.
