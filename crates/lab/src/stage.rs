@@ -168,26 +168,29 @@ impl Stage {
         Ok(found)
     }
 
-    /// Waits until the manager sees what is so: one cluster with `primary` at its head and open to writes, all other
-    /// servers replicating from it, nobody in downtime.
+    /// Waits until every manager that runs sees what is so: one cluster with `primary` at its head and open to writes, all
+    /// other servers replicating from it, nobody in downtime.
     ///
     /// # Errors
-    /// When it does not see that within a minute: with what it sees.
+    /// When one does not see that within a minute: with what it sees.
     pub async fn settled(&self, primary: &Server) -> Result<()> {
         let until = Instant::now() + SETTLE_LIMIT;
         let key = primary.key();
-        loop {
-            let seen = self.ask(&format!("/api/cluster/instance/{}/{}", key.host, key.port)).await;
-            let wrong = match &seen {
-                Ok(members) => wrong(members, key, self.fleet.servers().len()),
-                Err(error) => Some(format!("{error:#}")),
-            };
-            let Some(wrong) = wrong else { return Ok(()) };
-            if Instant::now() > until {
-                bail!("the manager does not see a healthy fleet: {wrong}");
+        for node in self.managers.running() {
+            loop {
+                let seen = node.get_json(&format!("/api/cluster/instance/{}/{}", key.host, key.port)).await;
+                let wrong = match &seen {
+                    Ok(members) => wrong(members, key, self.fleet.servers().len()),
+                    Err(error) => Some(format!("{error:#}")),
+                };
+                let Some(wrong) = wrong else { break };
+                if Instant::now() > until {
+                    bail!("manager {} does not see a healthy fleet: {wrong}", node.index() + 1);
+                }
+                tokio::time::sleep(LOOK).await;
             }
-            tokio::time::sleep(LOOK).await;
         }
+        Ok(())
     }
 
     /// Waits until every running server but `primary` replicates from it, and returns how long that took.
