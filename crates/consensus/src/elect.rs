@@ -40,7 +40,7 @@ pub(crate) async fn run(node: Arc<Node>) {
                     "no leader is heard, and a majority agrees: standing for election"
                 );
                 told.clear();
-                stand(&node, &raft).await;
+                stand(&node, &raft, &metrics, None).await;
             }
             Err(why) if why != told => {
                 tracing::info!(%why, "no leader is heard, and a majority would not vote for this node");
@@ -62,17 +62,19 @@ fn may_stand(node: &Node, metrics: &Metrics) -> bool {
 pub(crate) async fn take_over(node: &Arc<Node>, permit: Permit, limit: Duration) -> Result<(), String> {
     node.state().permit = Some(permit);
     let outcome = tokio::time::timeout(limit, async {
+        // The library itself is loyal for a moment after the last heartbeat, whatever its leader says.
+        let heard = node.state().heard_leader.unwrap_or_else(Instant::now);
+        tokio::time::sleep_until(heard + node.timing().answer + TICK / 2).await;
         loop {
             let raft = node.raft().ok_or_else(|| "this node takes no part now".to_owned())?;
             let metrics = raft.metrics().borrow().clone();
             if metrics.state == ServerState::Leader {
                 return Ok(());
             }
-            // The library itself is loyal for a moment after the last heartbeat.
             if let Err(why) = would_win(node, &metrics, Some(permit)).await {
                 tracing::debug!(%why, "cannot take over yet");
             } else {
-                stand(node, &raft).await;
+                stand(node, &raft, &metrics, Some(permit)).await;
             }
             tokio::time::sleep(TICK).await;
         }
@@ -82,15 +84,30 @@ pub(crate) async fn take_over(node: &Arc<Node>, permit: Permit, limit: Duration)
     outcome
 }
 
-/// Raises the term and asks for votes; returns once the outcome is known, or it takes too long.
-async fn stand(node: &Node, raft: &Raft) {
-    if raft.trigger().elect().await.is_err() {
-        return;
+/// Raises the term and asks for votes, unless a leader was heard since `before`; returns once the outcome is known, or it
+/// takes too long.
+async fn stand(node: &Node, raft: &Raft, before: &Metrics, permit: Option<Permit>) {
+    {
+        // In one step: from here on nothing is acknowledged to a leader, and what was acknowledged before shows as heard.
+        let mut state = node.state();
+        let present = raft.metrics().borrow().vote;
+        // A candidacy of our own that came to nothing does not void the leader's word.
+        let term = match permit {
+            Some(permit) if !before.vote.is_committed() => permit.term,
+            _ => before.vote.leader_id().term,
+        };
+        if present != before.vote || state.is_loyal(node.timing().loyalty, term, permit) {
+            return;
+        }
+        state.stands = true;
     }
-    let limit = node.timing().answer;
-    let decided = |metrics: &Metrics| metrics.state == ServerState::Leader || metrics.current_leader.is_some();
-    // That nobody was elected shows by itself.
-    drop(raft.wait(Some(limit)).metrics(decided, "an election is decided").await);
+    if raft.trigger().elect().await.is_ok() {
+        let limit = node.timing().answer;
+        let decided = |metrics: &Metrics| metrics.vote != before.vote && metrics.current_leader.is_some();
+        // That nobody was elected shows by itself.
+        drop(raft.wait(Some(limit)).metrics(decided, "an election is decided").await);
+    }
+    node.state().stands = false;
 }
 
 /// Asks all voters whether they would vote for this node. `Ok` as soon as majorities would: a voter that is cut off must not
@@ -109,10 +126,7 @@ async fn would_win(node: &Node, metrics: &Metrics, permit: Option<Permit>) -> Re
     let configs = metrics.membership_config.membership().get_joint_config();
     let mut yes: BTreeSet<NodeId> = BTreeSet::from([node.me.id]);
     let mut no = BTreeSet::new();
-    loop {
-        if configs.iter().all(|voters| voters.intersection(&yes).count() > voters.len() / 2) {
-            break;
-        }
+    while !configs.iter().all(|voters| voters.intersection(&yes).count() > voters.len() / 2) {
         let Some((peer, answer)) = asked.next().await else {
             return Err(no.into_iter().collect::<Vec<_>>().join("; "));
         };
@@ -120,12 +134,6 @@ async fn would_win(node: &Node, metrics: &Metrics, permit: Option<Permit>) -> Re
             None => drop(yes.insert(peer.id)),
             Some(why) => drop(no.insert(format!("{}: {why}", peer.address))),
         }
-    }
-    // Answers take their time: somebody else may have been elected since.
-    let present = node.metrics().map(|metrics| metrics.vote);
-    let heard = node.state().heard_leader.is_some_and(|heard| heard.elapsed() < node.timing().loyalty);
-    if present != Some(metrics.vote) || (heard && permit.is_none()) {
-        return Err("another node stood for election meanwhile".to_owned());
     }
     Ok(())
 }

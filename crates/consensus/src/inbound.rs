@@ -111,13 +111,11 @@ fn disloyal(node: &Node, candidate: &Peer, permit: Option<Permit>) -> Option<Str
         drop(state);
         return (!released && node.lease().is_some()).then(|| "this node leads".to_owned());
     }
-    let released = permit.is_some_and(|permit| {
-        let (of, over) = state.leaders_hand_overs;
-        permit.term == term && (of != term || permit.count >= over)
-    });
-    let ago = state.heard_leader?.elapsed();
-    let is_loyal = ago < node.timing().loyalty && !released;
-    is_loyal.then(|| format!("this node heard its leader {} ms ago", ago.as_millis()))
+    let is_loyal = state.is_loyal(node.timing().loyalty, term, permit);
+    is_loyal.then(|| {
+        let ago = state.heard_leader.map_or(0, |heard| heard.elapsed().as_millis());
+        format!("this node heard its leader {ago} ms ago")
+    })
 }
 
 async fn pre_vote(node: &Node, body: &[u8]) -> Result<PreVoted, String> {
@@ -153,9 +151,13 @@ async fn append(node: &Node, body: &[u8]) -> Result<message::Appended, String> {
     let vote = call.request.vote;
     hear(node, &raft, vote, call.hand_overs);
     let appended = raft.append_entries(call.request).await.map_err(|error| error.to_string())?;
-    if !matches!(appended, AppendEntriesResponse::HigherVote(_)) {
-        hear(node, &raft, vote, call.hand_overs);
+    if matches!(appended, AppendEntriesResponse::HigherVote(_)) {
+        return Ok(appended);
     }
+    if node.state().stands {
+        return Err("this node stands for election".to_owned());
+    }
+    hear(node, &raft, vote, call.hand_overs);
     Ok(appended)
 }
 

@@ -74,6 +74,9 @@ pub(crate) struct State {
     /// The term in which this node gave its lease up, and its hand-overs of a term that are over.
     pub(crate) stood_down: Option<u64>,
     pub(crate) hand_overs: (u64, u64),
+    /// True while this node stands for election: until that is decided it acknowledges nothing to the old leader, whose lease
+    /// would last longer than its loyalty.
+    pub(crate) stands: bool,
     /// The word of a leader with which this node stands for election.
     pub(crate) permit: Option<Permit>,
     /// Members that greeted or were greeted.
@@ -87,6 +90,17 @@ pub(crate) struct State {
     /// The cluster is to be forgotten once the library stopped.
     pub(crate) abandon: bool,
     pub(crate) card: Card,
+}
+
+impl State {
+    /// True while this node votes for nobody but its leader of `term`, whom it heard less than `loyalty` ago; unless that one
+    /// hands over, with `permit`, and did not go on leading since.
+    pub(crate) fn is_loyal(&self, loyalty: Duration, term: u64, permit: Option<Permit>) -> bool {
+        let (of, over) = self.leaders_hand_overs;
+        let is_released = permit.is_some_and(|permit| permit.term == term && (of != term || permit.count >= over));
+        let has_heard = self.heard_leader.is_some_and(|heard| heard.elapsed() < loyalty);
+        has_heard && !is_released
+    }
 }
 
 /// What is known of another node.
