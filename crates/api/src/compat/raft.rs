@@ -53,11 +53,10 @@ pub(crate) fn status(status: &Status) -> RaftStatus {
 /// Returns why this node is not healthy; nothing when it is.
 pub(crate) fn trouble(status: &Status) -> Option<String> {
     match &status.standing {
-        Standing::Alone | Standing::Leader { .. } | Standing::Follower { leader: Some(_) } => None,
+        Standing::Alone => None,
         Standing::Down { why } => Some(format!("unhealthy: this node takes no part: {why}")),
         Standing::Joining => Some("unhealthy: this node belongs to no cluster yet".to_owned()),
-        Standing::Follower { leader: None } | Standing::Candidate => {
-            Some("unhealthy: no leader is known: a majority of the nodes must be up and see each other".to_owned())
-        }
+        _ if status.is_part_of_quorum() => None,
+        _ => Some("unhealthy: no leader is known: a majority of the nodes must be up and see each other".to_owned()),
     }
 }

@@ -22,7 +22,7 @@ async fn the_leader_is_found_however_many_are_silent() {
     // Its queue takes connections, and nobody ever answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let silent = format!("http://{}", silent.local_addr().expect("an address"));
-    let (gone, leader) = (nowhere().await, address_of(nodes::seen_by_leader()).await);
+    let (gone, leader) = (nowhere(), address_of(nodes::seen_by_leader()).await);
     let follower = address_of(following(&leader)).await;
     let chosen = choose(&[&silent, &gone, &follower, &leader], cli::Need::Leader).await.expect("the leader");
     assert_eq!((chosen.service.url(), chosen.warning), (format!("{leader}/api").as_str(), None));
@@ -35,7 +35,7 @@ async fn the_leader_is_found_however_many_are_silent() {
 
 #[tokio::test]
 async fn while_nobody_leads_any_node_shows_what_it_knows_and_none_changes_anything() {
-    let (gone, lost) = (nowhere().await, address_of(nodes::seen_without_leader()).await);
+    let (gone, lost) = (nowhere(), address_of(nodes::seen_without_leader()).await);
     let failed = choose(&[&gone, &lost], cli::Need::Leader).await.expect_err("nobody leads").to_string();
     assert!(failed.starts_with(&format!("cannot determine leader: {gone}/api: ")), "{failed}");
     assert!(failed.ends_with(&format!("{lost}/api does not lead (status 404)")), "{failed}");
