@@ -96,7 +96,7 @@ const BEHIND: &[(&str, &[&str], &str)] = &[
     ("tower-http", &["api"], "one crate routes HTTP"),
     ("axum", &["api", "server"], "api makes the router, server owns the listener that serves it"),
     ("axum-server", &["server"], "the listener of HTTPS"),
-    ("reqwest", &["cli"], "one crate is an HTTP client"),
+    ("reqwest", &["cli", "api"], "the client asks a service; a node hands requests on to the one that leads"),
     ("clap", &["cli", "lab"], "two programs have a command line"),
 ];
 

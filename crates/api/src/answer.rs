@@ -39,11 +39,11 @@ impl Reply {
     }
 
     /// Returns a failure in the envelope.
-    pub(crate) fn error(message: impl Into<String>, details: serde_json::Value) -> Self {
+    pub(crate) fn error(status: StatusCode, message: impl Into<String>, details: serde_json::Value) -> Self {
         let envelope = Envelope::error(message, details);
         // An envelope has string keys only, so that writing it cannot fail.
         let body = to_json(&envelope).unwrap_or_default();
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, body }
+        Self { status, body }
     }
 }
 

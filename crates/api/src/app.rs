@@ -13,8 +13,10 @@ use manager::{Manager, View};
 use tower_http::compression::CompressionLayer;
 
 use crate::compat::{Limits, Scene};
+use crate::forward::{self, Forwarder};
 use crate::metrics::Metrics;
-use crate::route::{Access, Route};
+use crate::outlook::Outlook;
+use crate::route::{Access, Place, Route};
 use crate::{auth, routes};
 
 /// What every handler has at hand. Cheap to clone.
@@ -22,13 +24,23 @@ use crate::{auth, routes};
 pub(crate) struct Api {
     pub(crate) manager: Manager,
     pub(crate) metrics: Metrics,
+    /// How this node stands among the others.
+    pub(crate) outlook: Arc<dyn Outlook>,
+    /// Hands requests on to the leader.
+    pub(crate) forwarder: Forwarder,
 }
 
 /// Returns everything that is served: `/api`, `/api/v2` and `/metrics`, below the configured prefix. Prefix and
 /// authentication are those of the configuration at this moment and of each request, respectively.
 pub fn router(manager: Manager, metrics: Metrics) -> Router {
-    let prefix = manager.config().listen.url_prefix.clone();
-    let api = Api { manager, metrics };
+    let outlook = Arc::new(manager.consensus().clone());
+    let forwarder = Forwarder::new(&manager.config(), forward::Limits::default());
+    router_of(Api { manager, metrics, outlook, forwarder })
+}
+
+/// Returns the same of an `api` that is put together already.
+pub(crate) fn router_of(api: Api) -> Router {
+    let prefix = api.config().listen.url_prefix.clone();
     let paths = mounted(&api, Guard::Permission);
     let served = if prefix.is_empty() {
         paths
@@ -45,13 +57,18 @@ pub fn router(manager: Manager, metrics: Metrics) -> Router {
 /// Returns the same for a caller within this process, without prefix and without permissions: who could open the database
 /// may do everything anyway.
 pub fn router_for_this_process(manager: Manager, metrics: Metrics) -> Router {
-    mounted(&Api { manager, metrics }, Guard::None).layer(middleware::from_fn(refuse_odd_paths))
+    let outlook = Arc::new(manager.consensus().clone());
+    let forwarder = Forwarder::new(&manager.config(), forward::Limits::default());
+    let api = Api { manager, metrics, outlook, forwarder };
+    mounted(&api, Guard::None).layer(middleware::from_fn(refuse_odd_paths))
 }
 
-/// What stands before routes that change something.
+/// What stands before the handlers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Guard {
+    /// Permission for what changes something, and the way to the leader.
     Permission,
+    /// Nothing.
     None,
 }
 
@@ -66,6 +83,10 @@ fn mounted(api: &Api, guard: Guard) -> Router {
 /// Mounts a route with and without a trailing slash. A `HEAD` of what changes something changes nothing.
 fn mount(paths: Router<Api>, api: &Api, route: Route, guard: Guard) -> Router<Api> {
     let mut handler = route.handler.fallback(not_found);
+    if route.info.place == Place::Leader && guard == Guard::Permission {
+        let way = (api.clone(), route.info.access);
+        handler = handler.layer(middleware::from_fn_with_state(way, forward::to_leader));
+    }
     if route.info.access == Access::Write && guard == Guard::Permission {
         handler = handler
             .layer(middleware::from_fn_with_state(api.clone(), auth::authorise))

@@ -1,13 +1,15 @@
 //! Why a request was not answered with what it asked for, and how that is said.
 
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use topology::InstanceKey;
 
 use crate::answer::Reply;
+use crate::forward;
 
-/// Why a request was not answered with what it asked for. Every one of them is status 500 and the envelope with code
-/// `ERROR`: clients know nothing else.
+/// Why a request was not answered with what it asked for. Every one of them is the envelope with code `ERROR`, and status
+/// 500: clients know nothing else. Only where another try, or another node, may help it is 502, 503 or 504.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// No port.
@@ -48,8 +50,14 @@ pub(crate) enum Error {
         /// What a program should read.
         details: Value,
     },
-    /// The manager did not do it.
+    /// It did not reach the leader.
     #[error(transparent)]
+    Forward(#[from] forward::Error),
+    /// It was not decided among the nodes.
+    #[error("{}{}", .0, advice(.0))]
+    Consensus(#[from] consensus::Error),
+    /// The manager did not do it.
+    #[error("{}{}", .0, undecided(.0).map_or("", advice))]
     Manager(#[from] manager::Error),
     /// The store did not do it.
     #[error(transparent)]
@@ -62,6 +70,33 @@ pub(crate) enum Error {
     Interrupted(#[from] tokio::task::JoinError),
 }
 
+/// Returns what kept the nodes from deciding, if that is what is wrong.
+fn undecided(error: &manager::Error) -> Option<&consensus::Error> {
+    match error {
+        manager::Error::Consensus(error) => Some(error),
+        _ => None,
+    }
+}
+
+/// Returns what to do about what kept the nodes from deciding, as the end of a sentence.
+fn advice(error: &consensus::Error) -> &'static str {
+    match error {
+        consensus::Error::NotLeader { .. } => ". Leadership moved: try again in a second",
+        consensus::Error::NotConfirmed { .. } => ". Look before you repeat it; /api/v2/nodes tells which nodes answer",
+        consensus::Error::Unavailable { .. } => ". Ask another node",
+        consensus::Error::Store(_) | consensus::Error::Impossible(_) => "",
+    }
+}
+
+fn status_of(error: &consensus::Error) -> StatusCode {
+    match error {
+        consensus::Error::NotLeader { .. }
+        | consensus::Error::NotConfirmed { .. }
+        | consensus::Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        consensus::Error::Store(_) | consensus::Error::Impossible(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 impl Error {
     fn details(&self) -> Value {
         match self {
@@ -69,10 +104,47 @@ impl Error {
             _ => Value::Null,
         }
     }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Forward(error) => error.status(),
+            Self::Consensus(error) => status_of(error),
+            Self::Manager(error) => undecided(error).map_or(StatusCode::INTERNAL_SERVER_ERROR, status_of),
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        Reply::error(self.to_string(), self.details()).into_response()
+        let status = self.status();
+        Reply::error(status, self.to_string(), self.details()).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_nodes_could_not_decide_is_503_and_says_what_to_do() {
+        let not_confirmed = || consensus::Error::NotConfirmed { millis: 5000 };
+        let unavailable = consensus::Error::Unavailable { why: "its disk is full".to_owned() };
+        let unavailable_status = StatusCode::SERVICE_UNAVAILABLE;
+        for (error, status, ending) in [
+            (Error::from(consensus::Error::NotLeader { leader: None }), unavailable_status, "try again in a second"),
+            (Error::from(not_confirmed()), unavailable_status, "tells which nodes answer"),
+            (Error::from(manager::Error::from(not_confirmed())), unavailable_status, "tells which nodes answer"),
+            (Error::from(unavailable), unavailable_status, "its disk is full. Ask another node"),
+            (
+                Error::from(consensus::Error::Impossible("there is no such voter".to_owned())),
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "there is no such voter",
+            ),
+            (Error::NoPrimary, StatusCode::INTERNAL_SERVER_ERROR, "No masters found"),
+        ] {
+            assert_eq!(error.status(), status, "{error}");
+            assert!(error.to_string().ends_with(ending), "{error}");
+        }
     }
 }

@@ -56,6 +56,7 @@ pub(crate) fn watched(shown: &wire::Instance, now: Timestamp) -> Watched {
         latency_us: shown.last_discovery_latency / 1000,
         first_heard: seen,
         receivers_restarted: None,
+        elsewhere: Vec::new(),
     }
 }
 
@@ -127,4 +128,59 @@ fn channel(shown: &wire::Instance) -> Channel {
 
 fn coordinates(shown: &wire::Coordinates) -> BinlogCoordinates {
     BinlogCoordinates::new(shown.file.clone(), shown.pos)
+}
+
+/// Three nodes as one of them sees them: those that the answers about raft were recorded of.
+pub(crate) mod nodes {
+    use std::time::Duration;
+
+    use consensus::{Card, Member, Peer, Role, Standing, Status};
+
+    /// Returns what the first node sees, which leads in term 7.
+    pub(crate) fn seen_by_leader() -> Status {
+        Status { standing: Standing::Leader { term: 7 }, ..seen_by(0) }
+    }
+
+    /// Returns what the second node sees, which follows the first.
+    pub(crate) fn seen_by_follower() -> Status {
+        Status { standing: Standing::Follower { leader: Some(member(0).peer) }, ..seen_by(1) }
+    }
+
+    /// Returns what the second node sees while nobody leads.
+    pub(crate) fn seen_without_leader() -> Status {
+        Status { standing: Standing::Follower { leader: None }, leader: None, leader_card: None, ..seen_by(1) }
+    }
+
+    fn seen_by(own: usize) -> Status {
+        let node = member(own).peer;
+        Status {
+            standing: Standing::Candidate,
+            bind: node.address.clone(),
+            node,
+            term: 7,
+            leader: Some(member(0).peer),
+            leader_card: member(0).card,
+            members: (0..3).map(member).collect(),
+            configured_only: Vec::new(),
+            members_only: Vec::new(),
+            last_log: 120,
+            applied: 118,
+            snapshot: 100,
+        }
+    }
+
+    fn member(number: usize) -> Member {
+        let host = format!("127.0.0.1{}", number + 1);
+        Member {
+            peer: Peer { id: 1000 + number as u64, address: format!("{host}:10108") },
+            role: Role::Voter,
+            card: Some(Card {
+                hostname: format!("orch{}.example.com", number + 1),
+                http: format!("http://{host}:3100"),
+                version: "0.1.0".to_owned(),
+            }),
+            heard: Some(Duration::from_millis(100 * number as u64)),
+            applied: Some(118),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use analysis::Code;
 use axum::http::StatusCode;
+use consensus::{Lease, Standing, Status};
 use manager::View;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -40,12 +41,12 @@ impl Metrics {
         }
     }
 
-    /// Returns everything in Prometheus' text format: what was counted, and what `view` shows at this moment. The latter
-    /// is written from the view itself, so that a cluster that is gone leaves no number behind.
-    pub(crate) fn render(&self, view: &View, healthy: bool) -> String {
+    /// Returns everything in Prometheus' text format: what was counted, and what `view` and `nodes` show at this moment. The
+    /// latter is written from the values themselves, so that a cluster that is gone leaves no number behind.
+    pub(crate) fn render(&self, view: &View, healthy: bool, nodes: &Status, lease: Option<Lease>) -> String {
         self.handle.run_upkeep();
         let mut text = self.handle.render();
-        for (name, help, samples) in gauges(view, healthy) {
+        for (name, help, samples) in gauges(view, healthy).into_iter().chain(raft_gauges(nodes, lease)) {
             text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
             for (labels, value) in samples {
                 text.push_str(&format!("{name}{labels} {value}\n"));
@@ -55,7 +56,8 @@ impl Metrics {
     }
 }
 
-type Gauge = (&'static str, &'static str, Vec<(String, usize)>);
+/// Name, help, and the values by labels.
+type Gauge = (&'static str, &'static str, Vec<(String, f64)>);
 
 fn gauges(view: &View, healthy: bool) -> Vec<Gauge> {
     let watched = &view.snapshot.watched;
@@ -68,7 +70,6 @@ fn gauges(view: &View, healthy: bool) -> Vec<Gauge> {
         *by_code.entry(diagnosis.code.compat()).or_default() += 1;
     }
     let by_code = by_code.into_iter().map(|(code, count)| label("code", code, count));
-    let flag = |on: bool| vec![(String::new(), usize::from(on))];
     vec![
         ("orchestrator_healthy", "1 while this node works.", flag(healthy)),
         ("orchestrator_instances", "Watched servers.", states),
@@ -77,7 +78,7 @@ fn gauges(view: &View, healthy: bool) -> Vec<Gauge> {
         (
             "orchestrator_recoveries_running",
             "Recoveries that are running.",
-            vec![(String::new(), view.snapshot.declared.recovering.len())],
+            only(view.snapshot.declared.recovering.len() as f64),
         ),
         (
             "orchestrator_recoveries_disabled",
@@ -87,7 +88,77 @@ fn gauges(view: &View, healthy: bool) -> Vec<Gauge> {
     ]
 }
 
-fn label(name: &str, value: &str, number: usize) -> (String, usize) {
+/// Nothing on a manager that stands alone. A count of members comes from each node: the leader's is the one that hears all.
+fn raft_gauges(nodes: &Status, lease: Option<Lease>) -> Vec<Gauge> {
+    if nodes.standing == Standing::Alone {
+        return Vec::new();
+    }
+    let healthy = nodes.healthy().count();
+    let members =
+        vec![label("healthy", "true", healthy), label("healthy", "false", nodes.members.len().saturating_sub(healthy))];
+    let rest = lease.map_or(0.0, |lease| lease.rest.as_secs_f64());
+    vec![
+        ("orchestrator_raft_is_leader", "1 while this node leads.", flag(nodes.standing.leads())),
+        ("orchestrator_raft_has_leader", "1 while this node knows who leads.", flag(nodes.leader.is_some())),
+        (
+            "orchestrator_raft_lease_seconds",
+            "For how long this node may act without hearing more; 0 if not.",
+            only(rest),
+        ),
+        ("orchestrator_raft_term", "The present term.", only(nodes.term as f64)),
+        ("orchestrator_raft_last_log_index", "The last entry of the log here.", only(nodes.last_log as f64)),
+        ("orchestrator_raft_applied_index", "The last entry applied here.", only(nodes.applied as f64)),
+        ("orchestrator_raft_snapshot_index", "The last entry that the snapshot covers.", only(nodes.snapshot as f64)),
+        ("orchestrator_raft_members", "Members, by whether they answered a moment ago.", members),
+    ]
+}
+
+fn flag(on: bool) -> Vec<(String, f64)> {
+    only(f64::from(u8::from(on)))
+}
+
+fn only(value: f64) -> Vec<(String, f64)> {
+    vec![(String::new(), value)]
+}
+
+fn label(name: &str, value: &str, number: usize) -> (String, f64) {
     let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    (format!("{{{name}=\"{escaped}\"}}"), number)
+    (format!("{{{name}=\"{escaped}\"}}"), number as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::nodes;
+
+    fn lines(status: &Status, lease: Option<Lease>) -> Vec<String> {
+        let samples = raft_gauges(status, lease).into_iter();
+        samples
+            .flat_map(|(name, _, values)| {
+                values.into_iter().map(move |(labels, value)| format!("{name}{labels} {value}"))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_leader_shows_its_lease_and_a_manager_that_stands_alone_nothing() {
+        let mut status = nodes::seen_by_leader();
+        status.members[2].heard = None;
+        let lease = Lease { term: 7, rest: Duration::from_millis(480) };
+        assert_eq!(
+            lines(&status, Some(lease)),
+            [
+                "orchestrator_raft_is_leader 1",
+                "orchestrator_raft_has_leader 1",
+                "orchestrator_raft_lease_seconds 0.48",
+                "orchestrator_raft_term 7",
+                "orchestrator_raft_last_log_index 120",
+                "orchestrator_raft_applied_index 118",
+                "orchestrator_raft_snapshot_index 100",
+                "orchestrator_raft_members{healthy=\"true\"} 2",
+                "orchestrator_raft_members{healthy=\"false\"} 1",
+            ]
+        );
+        assert_eq!(lines(&Status { standing: Standing::Alone, ..status }, Some(lease)), Vec::<String>::new());
+    }
 }

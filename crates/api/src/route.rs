@@ -18,6 +18,15 @@ pub enum Access {
     Write,
 }
 
+/// Which of several nodes answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The node that was asked, from its own copy.
+    Here,
+    /// The node that leads: any other hands the request on to it.
+    Leader,
+}
+
 /// A path and what a request to it does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RouteInfo {
@@ -25,6 +34,8 @@ pub struct RouteInfo {
     pub path: String,
     /// What a request to it does.
     pub access: Access,
+    /// Who answers it.
+    pub place: Place,
 }
 
 /// A path and its handler.
@@ -33,29 +44,43 @@ pub(crate) struct Route {
     pub(crate) handler: MethodRouter<Api>,
 }
 
-/// Returns the route of a handler that shows something at `/api/PATH`.
+impl Route {
+    /// Makes every node answer for itself, although something is changed.
+    pub(crate) fn here(mut self) -> Self {
+        self.info.place = Place::Here;
+        self
+    }
+
+    /// Makes the leader answer, although nothing is changed.
+    pub(crate) fn at_leader(mut self) -> Self {
+        self.info.place = Place::Leader;
+        self
+    }
+}
+
+/// Returns the route of a handler that shows something at `/api/PATH`. Every node answers it for itself.
 pub(crate) fn read<F, Fut>(path: &str, handler: F) -> Route
 where
     F: Fn(Api, Call) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Answer> + Send + 'static,
 {
-    route(path, Access::Read, handler)
+    route(path, Access::Read, Place::Here, handler)
 }
 
-/// Returns the route of a handler that changes something at `/api/PATH`.
+/// Returns the route of a handler that changes something at `/api/PATH`. It is the leader's to do.
 pub(crate) fn write<F, Fut>(path: &str, handler: F) -> Route
 where
     F: Fn(Api, Call) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Answer> + Send + 'static,
 {
-    route(path, Access::Write, handler)
+    route(path, Access::Write, Place::Leader, handler)
 }
 
-fn route<F, Fut>(path: &str, access: Access, handler: F) -> Route
+fn route<F, Fut>(path: &str, access: Access, place: Place, handler: F) -> Route
 where
     F: Fn(Api, Call) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Answer> + Send + 'static,
 {
-    let info = RouteInfo { path: format!("/api/{path}"), access };
+    let info = RouteInfo { path: format!("/api/{path}"), access, place };
     Route { info, handler: get(move |State(api): State<Api>, call: Call| handler(api, call)) }
 }

@@ -13,7 +13,11 @@ use store::{ClusterFacts, ObservedInstance, Store};
 use tower::ServiceExt as _;
 
 use crate::fixture::{instances, recorded, watched};
-use crate::{Access, Metrics, get, router, router_for_this_process, routes};
+use crate::{Access, Metrics, Place, get, router, router_for_this_process, routes};
+
+mod client;
+mod forward;
+mod raft;
 
 fn config(text: &str) -> Config {
     let file = config::SourceFile { name: "test.json".to_owned(), text: text.to_owned() };
@@ -92,7 +96,8 @@ fn every_route_with_what_it_does() {
     let mut listed = String::new();
     for route in routes() {
         let access = if route.access == Access::Write { "W" } else { "R" };
-        writeln!(listed, "{access} {}", route.path).expect("a string");
+        let place = if route.place == Place::Leader { "L" } else { "-" };
+        writeln!(listed, "{access}{place} {}", route.path).expect("a string");
     }
     insta::assert_snapshot!("routes", listed);
     let documented = include_str!("../../../docs/api.md");

@@ -59,6 +59,12 @@ fn the_rest() {
     assert_same::<Vec<wire::Maintenance>>("maintenance", &recorded("maintenance.json"));
     assert_same::<Vec<wire::Audit>>("audit", &recorded("audit.json"));
     assert_same::<wire::HealthStatus>("status", &recorded("status.json")["Details"]);
+    for name in ["raft-leader-status", "raft-follower-status"] {
+        assert_same::<wire::HealthStatus>(name, &recorded(&format!("{name}.json"))["Details"]);
+    }
+    for name in ["raft-status-leader", "raft-status-follower"] {
+        assert_same::<wire::RaftStatus>(name, &recorded(&format!("{name}.json")));
+    }
     let filters = recorded("automated-recovery-filters.json");
     assert_same::<wire::AutomatedRecoveryFilters>("filters", &filters["Details"]);
 }

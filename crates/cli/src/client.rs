@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use crate::choice::Need;
 use crate::client_args::ClientArgs;
 use crate::failure::{Failure, TransportError};
 use crate::options::Program;
@@ -35,19 +36,24 @@ pub fn client(words: impl IntoIterator<Item = String>) -> ExitCode {
 }
 
 async fn outcome_of(args: &ClientArgs) -> Result<Outcome, Failure> {
-    match args.command.as_str() {
+    let need = match args.command.as_str() {
         "" => {
             return Err(Failure::BadOption(
                 "-c must be provided: orchestrator-client -c help lists commands".to_owned(),
             ));
         }
         "help" => return Ok(Outcome { stdout: crate::help::client_help() }),
-        command if crate::commands::find(command, Program::Client).is_none() => {
-            return Err(Failure::Unsupported(command.to_owned()));
-        }
-        _ => {}
+        command => match crate::commands::find(command, Program::Client) {
+            None => return Err(Failure::Unsupported(command.to_owned())),
+            Some(found) if found.changes || found.name == "which-api" => Need::Leader,
+            Some(_) => Need::LeaderOrAny,
+        },
+    };
+    let chosen = Http::choose(&args.urls, &args.credentials, need).await?;
+    if let Some(warning) = &chosen.warning {
+        eprintln!("orchestrator-client[{}]: {warning}", std::process::id());
     }
-    let api = Http::leader_of(&args.urls, &args.credentials).await?;
+    let api = chosen.service;
     if args.command == "which-api" {
         return Ok(Outcome { stdout: format!("{}\n", api.url()) });
     }

@@ -29,9 +29,9 @@ pub(crate) const OPTIONS: &[ClientOption] = &[
     option('R', Some("promotion-rule"), "prefer, neutral, prefer_not or must_not"),
     option('t', Some("tag"), "No effect yet"),
     option('l', Some("pool"), "No effect yet"),
-    option('H', Some("hostname"), "No effect yet"),
+    option('H', Some("hostname"), "Node of ours: host name, raft address, or a part of one"),
     option('D', Some("default-port"), "Port of an instance that is named without one (default 3306)"),
-    option('U', Some("api"), "Address of the API, or several separated by spaces"),
+    option('U', Some("api"), "Address of the API, or several separated by spaces or commas: the leader is found"),
     option('P', Some("path"), "Path below /api, for -c api"),
     option('q', Some("query"), "No effect yet"),
     option('b', Some("auth"), "user:password"),
@@ -42,7 +42,7 @@ pub(crate) const OPTIONS: &[ClientOption] = &[
 
 /// Every environment variable.
 pub(crate) const ENVIRONMENT: &[(&str, &str)] = &[
-    ("ORCHESTRATOR_API", "Address of the API (default http://localhost:3000), or several"),
+    ("ORCHESTRATOR_API", "Address of the API (default http://localhost:3000), or several: the leader is found"),
     ("ORCHESTRATOR_INSTANCE", "Instance, if -i is not given"),
     ("ORCHESTRATOR_AUTH_USER", "User of basic authentication"),
     ("ORCHESTRATOR_AUTH_PASSWORD", "Its password"),
@@ -77,6 +77,10 @@ impl ClientArgs {
         };
         let api = get('U').filter(|api| !api.is_empty()).or_else(|| variable("ORCHESTRATOR_API"));
         let api = api.unwrap_or_else(|| "http://localhost:3000".to_owned());
+        let urls = addresses(&api);
+        if urls.is_empty() {
+            return Err("-U or ORCHESTRATOR_API holds no address".to_owned());
+        }
         let asks_help = get('h').is_some();
         Ok(Self {
             command: if asks_help { "help".to_owned() } else { text('c') },
@@ -90,9 +94,10 @@ impl ClientArgs {
                 pattern: String::new(),
                 promotion_rule: text('R'),
                 default_port,
+                hostname: text('H'),
                 path: text('P'),
             },
-            urls: api.split_whitespace().map(str::to_owned).collect(),
+            urls,
             credentials: Credentials {
                 basic: basic(get('b'), variable("ORCHESTRATOR_AUTH_USER"), variable("ORCHESTRATOR_AUTH_PASSWORD")),
                 header: get('e')
@@ -101,6 +106,11 @@ impl ClientArgs {
             },
         })
     }
+}
+
+/// Returns the addresses in `text`, which spaces or commas separate.
+fn addresses(text: &str) -> Vec<String> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|url| !url.is_empty()).map(str::to_owned).collect()
 }
 
 fn basic(auth: Option<String>, user: Option<String>, password: Option<String>) -> Option<(String, String)> {
@@ -169,6 +179,7 @@ mod tests {
         ];
         let args = parse(&["-c", "topology"], &environment).expect("a call");
         assert_eq!(args.urls, ["http://a:3000/api", "http://b:3000"]);
+        assert_eq!(addresses("http://a, http://b,http://c"), ["http://a", "http://b", "http://c"]);
         assert_eq!(args.options.instance, "db9");
         assert_eq!(args.credentials.basic, Some(("ann".to_owned(), "pw".to_owned())));
         assert!(!format!("{args:?}").contains("pw"), "a password is shown");
@@ -182,9 +193,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        for words in
-            [["topology"].as_slice(), &["-c"], &["--nosuch", "x"], &["-D", "0"], &["-D", "x"], &["-"], &["-ci", "x"]]
-        {
+        for words in [
+            ["topology"].as_slice(),
+            &["-c"],
+            &["--nosuch", "x"],
+            &["-D", "0"],
+            &["-D", "x"],
+            &["-"],
+            &["-ci", "x"],
+            &["-U", " , "],
+        ] {
             assert!(parse(words, &[]).is_err(), "{words:?}");
         }
         assert_eq!(parse(&["-h"], &[]).expect("a call").command, "help");

@@ -58,10 +58,10 @@ pub enum TransportError {
         url: String,
     },
     /// None of several addresses leads to the node that acts.
-    #[error("cannot determine leader from {urls}")]
+    #[error("cannot determine leader: {answers}")]
     NoLeader {
-        /// The addresses.
-        urls: String,
+        /// What each address answered.
+        answers: String,
     },
     /// An address that is none.
     #[error("{url:?} is no address of an API: {why}")]

@@ -35,6 +35,7 @@ fn example(command: &Command) -> String {
         "-reason" => "-reason 'new disks'",
         "-duration" => "-duration 2h",
         "-pattern" => "-pattern db",
+        "-hostname" => "-hostname orch2",
         "-promotion-rule" => "-promotion-rule prefer_not",
         _ => "",
     };

@@ -9,6 +9,7 @@
 //! made here.
 #![warn(missing_docs)]
 
+mod choice;
 mod client;
 mod client_args;
 mod commands;
@@ -21,6 +22,7 @@ mod session;
 mod show;
 mod transport;
 
+pub use choice::{Chosen, Need};
 pub use client::client;
 pub use explain::explain;
 pub use failure::{Failure, TransportError};

@@ -34,6 +34,8 @@ pub struct Options {
     pub promotion_rule: String,
     /// Port of an instance that is named without one.
     pub default_port: u16,
+    /// A node of ours: host name, raft address, or a part of one.
+    pub hostname: String,
     /// Path below `/api`, for the command `api`.
     pub path: String,
 }

@@ -211,6 +211,7 @@ impl Given {
                 pattern: self.text("pattern"),
                 promotion_rule: rule.to_owned(),
                 default_port: 3306,
+                hostname: self.text("hostname"),
                 path: String::new(),
             },
         })

@@ -47,8 +47,8 @@ pub struct Http {
 /// How long a service may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long a service may take to say whether it leads.
-const LEADER_CHECK: Duration = Duration::from_secs(1);
+/// How long a service may take to say how it is.
+const CHECK: Duration = Duration::from_secs(2);
 
 impl Http {
     /// Returns the service at `url`: scheme, host and port, with or without `/api`. Nothing is asked yet.
@@ -68,32 +68,9 @@ impl Http {
         Ok(Self { client, url: whole, credentials })
     }
 
-    /// Returns the node that acts among `urls`. The only one is not asked.
-    ///
-    /// # Errors
-    /// [`TransportError::BadUrl`], [`TransportError::NoLeader`], [`TransportError::Unauthorised`].
-    pub async fn leader_of(urls: &[String], credentials: &Credentials) -> Result<Self, TransportError> {
-        let nodes =
-            urls.iter().map(|url| Self::new(url, credentials.clone())).collect::<Result<Vec<_>, TransportError>>()?;
-        if let [node] = nodes.as_slice() {
-            return Ok(node.clone());
-        }
-        // A node that is not the leader may still know the way to it.
-        for path in ["leader-check", "routed-leader-check"] {
-            for node in &nodes {
-                match node.status_of(path).await {
-                    Some(200) => return Ok(node.clone()),
-                    Some(401) => return Err(TransportError::Unauthorised { url: node.url.clone() }),
-                    _ => {}
-                }
-            }
-        }
-        Err(TransportError::NoLeader { urls: urls.join(" ") })
-    }
-
     /// True when a service answers there at all.
     pub async fn answers(&self) -> bool {
-        self.status_of("lb-check").await.is_some()
+        self.status_of("lb-check").await.is_ok()
     }
 
     /// Returns the address of its API, without credentials.
@@ -101,9 +78,16 @@ impl Http {
         &self.url
     }
 
-    async fn status_of(&self, path: &str) -> Option<u16> {
-        let response = self.request(path).timeout(LEADER_CHECK).send().await.ok()?;
-        Some(response.status().as_u16())
+    /// Returns the status of the answer to `path`, for which the service has [`CHECK`].
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) async fn status_of(&self, path: &str) -> Result<u16, String> {
+        match self.request(path).timeout(CHECK).send().await {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) if error.is_timeout() => Err(format!("no answer within {} s", CHECK.as_secs())),
+            Err(error) => Err(innermost(&error.without_url())),
+        }
     }
 
     fn request(&self, path_and_query: &str) -> reqwest::RequestBuilder {

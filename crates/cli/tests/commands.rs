@@ -80,6 +80,19 @@ const ANSWERS: &[(&str, &str)] = &[
     ("enable-global-recoveries", "enable-global-recoveries"),
     ("check-global-recoveries", "check-global-recoveries"),
     ("reload-configuration", "reload-configuration"),
+    ("raft-status", "raft-status-follower"),
+    ("raft-health", "raft-health"),
+    ("raft-peers", "raft-peers"),
+    ("raft-snapshot", "raft-snapshot"),
+];
+
+/// What a manager that stands alone answers.
+const SINGLE: &[(&str, &str)] = &[
+    ("raft-status", "single-raft-status"),
+    ("raft-health", "single-raft-health"),
+    ("raft-peers", "single-raft-peers"),
+    ("raft-snapshot", "single-raft-snapshot"),
+    ("raft-yield-hint/x", "single-raft-yield"),
 ];
 
 /// Every command with the options it is tried with: instance, destination, alias, and the rest by name.
@@ -142,6 +155,15 @@ disable-global-recoveries
 enable-global-recoveries
 check-global-recoveries
 reload-configuration
+raft-leader
+raft-health
+raft-status
+raft-peers
+raft-snapshot
+raft-elect-leader
+raft-elect-leader h=orch2.example.com
+raft-add-peer h=127.0.0.14:10108
+raft-remove-peer h=[::1]:10108
 api path=clusters
 api path=/api/nosuch
 topology i=[::1
@@ -163,6 +185,7 @@ fn options(words: &[&str]) -> Options {
         pattern: get("p"),
         promotion_rule: get("rule"),
         default_port: 3306,
+        hostname: get("h"),
         path: get("path"),
     }
 }
@@ -220,6 +243,45 @@ async fn the_binary_runs_once_for_each_instance() {
     let several = Options { instance: "127.0.1.2:21102, 127.0.1.4:21104".to_owned(), ..options(&[]) };
     let outcome = run(Program::Orchestrator, "which-instance", &several, &transport).await.expect("two answers");
     assert_eq!(outcome.stdout, "127.0.1.2:21102\n127.0.1.4:21104\n");
+}
+
+#[tokio::test]
+async fn a_manager_that_stands_alone_says_so_as_recorded() {
+    let said = [
+        ("raft-leader", "raft-state: not running with raft setup"),
+        ("raft-health", "raft-state: not running with raft setup"),
+        ("raft-status", "raft-state: not running with raft setup"),
+        ("raft-peers", "raft-nodes: not running with raft setup"),
+        ("raft-elect-leader", "raft-yield: not running with raft setup"),
+    ];
+    for (command, message) in said {
+        let refused = run(Program::Client, command, &options(&["h=x"]), &Recorded::new(SINGLE)).await;
+        assert_eq!(refused.expect_err(command).to_string(), message, "{command}");
+    }
+}
+
+/// Answers one thing.
+struct Says(&'static str);
+
+impl Transport for Says {
+    async fn get(&self, _path: &str) -> Result<(u16, Vec<u8>), TransportError> {
+        Ok((200, self.0.as_bytes().to_vec()))
+    }
+}
+
+#[tokio::test]
+async fn the_leader_is_named_by_its_host_or_missed() {
+    for (answer, shown) in [
+        (r#"{"raft": true, "leader": {"hostname": "orch1"}}"#, "orch1"),
+        (r#"{"raft": true, "leader": null}"#, "no leader is known"),
+        (r#"{"raft": false, "leader": null}"#, "raft-state: not running with raft setup"),
+    ] {
+        let outcome = run(Program::Client, "raft-leader-hostname", &options(&[]), &Says(answer)).await;
+        let text = outcome.map_or_else(|failure| failure.to_string(), |outcome| outcome.stdout);
+        assert!(text.starts_with(shown), "{text}");
+    }
+    let unknown = run(Program::Client, "raft-leader", &options(&[]), &Says(r#"{"Leader": ""}"#)).await;
+    assert!(unknown.expect_err("nobody leads").to_string().starts_with("no leader is known"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use openraft::{BasicNode, ChangeMembers};
 
-use crate::message::About;
+use crate::message::{About, mark};
 use crate::node::{Node, members};
 use crate::propose;
 use crate::types::{Metrics, Payload, Raft};
@@ -110,13 +110,15 @@ fn moved(node: &Node, present: &[(Peer, Role)]) -> Option<(Peer, String)> {
     })
 }
 
-/// Returns a node that `RaftNodes` names, that belongs to no cluster, and whose address no member has or had.
+/// Returns a node that `RaftNodes` names, that belongs to no other cluster, and whose address no member has or had. One that
+/// belongs to this cluster and is no member was taken in by a leader that lost its lead before a majority knew.
 fn awaited(node: &Node, present: &[(Peer, Role)]) -> Option<About> {
     let retired = node.retired();
     let state = node.state();
+    let own = state.cluster.as_deref().map(mark);
     let is_awaited = |about: &&About| {
         let address = &about.peer.address;
-        about.mark.is_none()
+        (about.mark.is_none() || about.mark == own)
             && node.settings.nodes.contains(address)
             && !retired.contains(address)
             && !present.iter().any(|(peer, _)| peer.address == *address || peer.id == about.peer.id)
@@ -133,14 +135,11 @@ pub(crate) async fn add(node: &Arc<Node>, address: &str) -> Result<Peer, Error> 
     if present.iter().any(|(peer, _)| peer.id == about.peer.id) {
         return Ok(about.peer);
     }
-    if about.mark.is_some() {
-        let own = node.state().cluster.as_deref().map(crate::message::mark);
-        let why = if about.mark == own {
-            "it was removed from this cluster: stop it, move its database file away, and start it again"
-        } else {
-            "it belongs to another cluster: stop it, move its database file away, and start it again"
-        };
-        return Err(Error::Impossible(format!("{address}: {why}")));
+    let own = node.state().cluster.as_deref().map(mark);
+    if about.mark.is_some() && about.mark != own {
+        return Err(Error::Impossible(format!(
+            "{address} belongs to another cluster: stop it, move its database file away, and start it again"
+        )));
     }
     let replaced: Vec<Peer> =
         present.iter().map(|(peer, _)| peer).filter(|peer| peer.address == address).cloned().collect();

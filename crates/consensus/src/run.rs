@@ -1,5 +1,6 @@
 //! Running the library: starting it, starting it again when the disk failed it, telling how this node stands.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,16 +159,19 @@ fn reckon(node: &Node) -> Standing {
     Standing::Follower { leader: node.leader() }
 }
 
-/// Returns what to do when a majority of the others says that this node is no member.
+/// Returns what to do when this node is no member: a majority of those that it knows as voters says so, when it asked for
+/// their votes or greeted them, and no leader speaks to it.
 fn excluded(node: &Node, metrics: &Metrics) -> Option<String> {
-    let others: Vec<NodeId> =
-        metrics.membership_config.membership().voter_ids().filter(|id| *id != node.me.id).collect();
-    let by = node.state().excluded_by.iter().filter(|id| others.contains(id)).count();
-    (by > others.len() / 2).then(|| {
-        "this node was removed from the cluster: stop it, or move its database file away, start it again and let it in \
-         with raft-add-peer"
-            .to_owned()
-    })
+    let voters = metrics.membership_config.membership().voter_ids();
+    let others: BTreeSet<NodeId> = voters.filter(|id| *id != node.me.id).collect();
+    let mut by = node.state().excluded_by.clone();
+    by.extend(node.state().known.values().filter_map(|known| {
+        let about = &known.about;
+        (!about.members.is_empty() && !about.has_member(node.me.id)).then_some(about.peer.id)
+    }));
+    let is_excluded = by.intersection(&others).count() > others.len() / 2 && node.leader().is_none();
+    is_excluded
+        .then(|| "this node was removed from the cluster: stop it, or let it in again with raft-add-peer".to_owned())
 }
 
 /// What log and state share with the rest.

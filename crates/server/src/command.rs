@@ -20,7 +20,10 @@ pub async fn run(mut arguments: ServerArgs, files: Files, loaded: Loaded) -> any
         return Ok(());
     }
     if config.raft.enabled && !arguments.ignore_raft_setup {
-        bail!("with RaftEnabled, ask the service: orchestrator-client, or say -ignore-raft-setup");
+        bail!(
+            "RaftEnabled is set, and this program is about one node: orchestrator-client asks the one that leads; \
+             -ignore-raft-setup runs the command here"
+        );
     }
     arguments.options.default_port = config.topology_access.default_port;
     match running_service(&config).await {

@@ -111,6 +111,20 @@ fn a_check_of_the_configuration_starts_nothing() {
 }
 
 #[test]
+fn one_of_several_nodes_runs_no_command_of_its_own_unless_told_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let raft = json!({"RaftEnabled": true, "RaftDataDir": directory.path(), "RaftBind": "127.0.0.1"});
+    let config = configured(directory.path(), &raft);
+    let refused = ends(&["-config", config.to_str().unwrap(), "-c", "clusters"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), refused.stdout.as_slice()), (Some(1), [].as_slice()), "{said}");
+    assert!(said.contains("orchestrator-client") && said.contains("-ignore-raft-setup"), "{said}");
+    assert!(!directory.path().join("orchestrator.sqlite3").exists());
+    let told = ends(&["-config", config.to_str().unwrap(), "-ignore-raft-setup", "-c", "clusters"]);
+    assert_eq!(told.status.code(), Some(0), "{told:?}");
+}
+
+#[test]
 fn without_a_place_for_the_database_it_is_in_the_home_directory() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("orchestrator.conf.json");

@@ -23,6 +23,7 @@ const TABLES: &[&str] = &[
     "database_instance_tags",
     "cluster_alias_override",
     "global_recovery_disable",
+    "watched_instance",
     "forgotten_instance",
     "kv_store",
     "topology_failure_detection",

@@ -76,3 +76,26 @@ impl Default for NodeHealth {
         }
     }
 }
+
+/// How this node stands among the members of raft.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RaftStatus {
+    /// Where this node listens for the others.
+    pub raft_bind: String,
+    /// Where the others reach it.
+    pub raft_advertise: String,
+    /// `Leader`, `Follower`, `Candidate` or `Shutdown`.
+    pub state: String,
+    /// Whether it takes part.
+    pub healthy: bool,
+    /// Whether it sees a leader.
+    pub is_part_of_quorum: bool,
+    /// Address of the leader; empty while none is known.
+    pub leader: String,
+    /// Where the leader serves the API.
+    #[serde(rename = "LeaderURI")]
+    pub leader_uri: String,
+    /// Addresses of all members.
+    pub peers: Vec<String>,
+}

@@ -1,6 +1,7 @@
 //! The JSON of the HTTP API: values that are sent, and how they are written.
 //!
-//! Names, order and empty values of the fields are Orchestrator's, since scripts parse them. Invariants: no logic beyond
+//! Names, order and empty values of the fields are Orchestrator's, since scripts parse them, but for `nodes` and `journal`,
+//! which are ours. Invariants: no logic beyond
 //! the notation itself (filling these values is the business of `api`); what is read back is what was written.
 #![warn(missing_docs)]
 
@@ -8,16 +9,20 @@ mod analysis;
 mod cluster;
 mod health;
 mod instance;
+mod journal;
 mod json;
+mod nodes;
 mod recovery;
 mod time;
 mod value;
 
 pub use analysis::ReplicationAnalysis;
 pub use cluster::{Audit, AutomatedRecoveryFilters, ClusterInfo, Maintenance};
-pub use health::{HealthStatus, NodeHealth};
+pub use health::{HealthStatus, NodeHealth, RaftStatus};
 pub use instance::Instance;
+pub use journal::{Executor, JournalStep, RecoveryRecord, Sentence};
 pub use json::to_json;
+pub use nodes::{Node, NodeName, Nodes};
 pub use recovery::{BlockedRecovery, RecoveryStep, TopologyRecovery};
-pub use time::{computed_time, row_time, zero_time};
+pub use time::{computed_time, exact_time, row_time, zero_time};
 pub use value::{Coordinates, Empty, Envelope, Key, NullBool, NullInt, error_text};

@@ -1,4 +1,4 @@
-//! Moments as text, in the two notations that clients know.
+//! Moments as text, in the two notations that clients know and in an exact one of ours.
 
 use topology::Timestamp;
 
@@ -10,6 +10,12 @@ pub fn row_time(moment: Timestamp) -> String {
 /// Returns a moment as computed columns show it (ends of downtimes and recoveries): `2026-11-22 17:53:17`, UTC.
 pub fn computed_time(moment: Timestamp) -> String {
     format(moment, "%Y-%m-%d %H:%M:%S")
+}
+
+/// Returns a moment to the microsecond: `2026-11-22T17:53:17.000042Z`.
+pub fn exact_time(moment: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(moment.0)
+        .map_or_else(|_| String::new(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string())
 }
 
 /// Returns the zero of moments that never were.
@@ -31,6 +37,8 @@ mod tests {
         let moment = Timestamp(1_795_370_000_999_999);
         assert_eq!(row_time(moment), "2026-11-22T17:53:20Z");
         assert_eq!(computed_time(moment), "2026-11-22 17:53:20");
+        assert_eq!(exact_time(moment), "2026-11-22T17:53:20.999999Z");
+        assert_eq!(exact_time(Timestamp(1_795_370_000_000_042)), "2026-11-22T17:53:20.000042Z");
         assert_eq!(row_time(Timestamp(-1)), "1969-12-31T23:59:59Z");
         assert_eq!(row_time(Timestamp(i64::MAX)), "");
     }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use consensus::{Standing, Status};
 use store::{ActiveNode, NodeHealth, NodeId};
 use topology::Timestamp;
 use wire::{Empty, HealthStatus, row_time};
+
+use super::raft;
 
 /// Nodes that were silent for longer are not shown as available.
 const AVAILABLE_WITHIN: Duration = Duration::from_secs(5);
@@ -29,6 +32,23 @@ pub(crate) fn status(
         available_nodes: (!available.is_empty()).then_some(available),
         ..HealthStatus::default()
     }
+}
+
+/// Adds to `health` what `status` tells of the nodes that decide together. Nothing on a manager that stands alone: there the
+/// rows tell who acts.
+pub(crate) fn add_raft(health: &mut HealthStatus, status: &Status) {
+    if status.standing == Standing::Alone {
+        return;
+    }
+    let leads = status.standing.leads();
+    health.is_active_node = leads;
+    health.active_node = wire::NodeHealth { hostname: raft::leader(status), ..wire::NodeHealth::default() };
+    health.raft_leader = raft::leader(status);
+    health.is_raft_leader = leads;
+    health.raft_leader_uri = raft::leader_uri(status);
+    health.raft_advertise = status.node.address.clone();
+    // Only the leader hears all of them.
+    health.raft_healthy_members = leads.then(|| raft::addresses(status.healthy()));
 }
 
 fn acting(row: &ActiveNode) -> wire::NodeHealth {

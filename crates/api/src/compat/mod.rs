@@ -5,6 +5,7 @@ pub(crate) mod ascii;
 pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod instance;
+pub(crate) mod raft;
 pub(crate) mod recovery;
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use topology::{Declared, Downtime, Graph, PromotionRule, RegisteredRule, Snapshot};
 
 use super::ascii::{Style, draw};
-use super::{Limits, Scene, analysis as shape};
-use crate::fixture::{instances, moment, recorded, snapshot};
+use super::{Limits, Scene, analysis as shape, health, raft};
+use crate::fixture::{instances, moment, nodes, recorded, snapshot};
 
 const LIMITS: Limits = Limits {
     poll: Duration::from_secs(5),
@@ -155,4 +155,77 @@ fn a_dead_primary_is_analysed_as_recorded() {
         theirs["ClusterDetails"]["ClusterDomain"] = json!("");
         assert_same(&theirs["AnalyzedInstanceKey"]["Port"].to_string(), ours, &theirs);
     }
+}
+
+#[test]
+fn leader_and_follower_show_raft_as_recorded() {
+    for (status, name) in [(nodes::seen_by_leader(), "leader"), (nodes::seen_by_follower(), "follower")] {
+        assert_eq!(json!(raft::state(&status)), recorded(&format!("raft-state-{name}.json")));
+        assert_eq!(json_of(raft::status(&status)), recorded(&format!("raft-status-{name}.json")));
+        assert_eq!(json!(raft::leader(&status)), recorded("raft-leader.json"));
+        assert_eq!(json!(raft::addresses(&status.members)), recorded("raft-peers.json"));
+        assert_eq!(raft::trouble(&status), None);
+    }
+}
+
+#[test]
+fn leader_and_follower_are_healthy_as_recorded() {
+    for (status, name) in [(nodes::seen_by_leader(), "leader"), (nodes::seen_by_follower(), "follower")] {
+        let mut theirs = recorded(&format!("raft-{name}-status.json"))["Details"].take();
+        let alone = wire::HealthStatus {
+            healthy: true,
+            hostname: "vm".to_owned(),
+            token: theirs["Token"].as_str().expect("a token").to_owned(),
+            available_nodes: serde_json::from_value(theirs["AvailableNodes"].clone()).expect("nodes"),
+            ..wire::HealthStatus::default()
+        };
+        // The original repeats its configuration, where the port was not written, and lists members as they reported.
+        theirs["RaftAdvertise"] = json!(status.node.address);
+        if let Some(members) = theirs["RaftHealthyMembers"].as_array_mut() {
+            members.iter_mut().for_each(|member| *member = json!(format!("{}:10108", member.as_str().expect("text"))));
+            members.sort_by_key(Value::to_string);
+        }
+        let mut ours = alone;
+        health::add_raft(&mut ours, &status);
+        assert_same(name, &json_of(ours), &theirs);
+    }
+}
+
+#[test]
+fn a_member_that_is_silent_is_not_healthy() {
+    let mut status = nodes::seen_by_leader();
+    status.members[1].heard = Some(Duration::from_secs(6));
+    status.members[2].heard = None;
+    let mut shown = wire::HealthStatus::default();
+    health::add_raft(&mut shown, &status);
+    assert_eq!(shown.raft_healthy_members.as_deref(), Some(["127.0.0.11:10108".to_owned()].as_slice()));
+}
+
+#[test]
+fn without_a_leader_nobody_is_named_and_the_node_is_not_healthy() {
+    let status = nodes::seen_without_leader();
+    let mut shown = wire::HealthStatus { is_active_node: true, ..wire::HealthStatus::default() };
+    health::add_raft(&mut shown, &status);
+    assert_eq!((shown.raft_leader.as_str(), shown.raft_leader_uri.as_str()), ("", ""));
+    assert!(!shown.is_active_node && !shown.is_raft_leader);
+    let shown = raft::status(&status);
+    assert_eq!((shown.state.as_str(), shown.healthy, shown.is_part_of_quorum), ("Follower", false, false));
+    assert!(raft::trouble(&status).expect("trouble").contains("no leader is known"));
+    for (standing, word) in [
+        (consensus::Standing::Candidate, "Candidate"),
+        (consensus::Standing::Joining, "Candidate"),
+        (consensus::Standing::Down { why: "its file is lost".to_owned() }, "Shutdown"),
+    ] {
+        let status = consensus::Status { standing, ..nodes::seen_without_leader() };
+        assert_eq!(raft::state(&status), Some(word));
+        assert!(raft::trouble(&status).is_some(), "{word}");
+    }
+}
+
+#[test]
+fn only_who_leads_and_holds_the_lease_acts() {
+    let lease = Some(consensus::Lease { term: 7, rest: Duration::from_millis(300) });
+    assert!(raft::acts(&nodes::seen_by_leader(), lease));
+    assert!(!raft::acts(&nodes::seen_by_leader(), None));
+    assert!(!raft::acts(&nodes::seen_by_follower(), lease));
 }

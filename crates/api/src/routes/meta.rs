@@ -14,18 +14,19 @@ use serde_json::json;
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
-use crate::route::{Access, Route, RouteInfo, read, write};
+use crate::route::{Access, Place, Route, RouteInfo, read, write};
 use crate::{lookup, words};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         read("headers", headers),
-        write("reload-configuration", reload),
+        write("reload-configuration", reload).here(),
         read("v2/explain/{cluster}", explain),
         Route {
-            info: RouteInfo { path: "/metrics".to_owned(), access: Access::Read },
+            info: RouteInfo { path: "/metrics".to_owned(), access: Access::Read, place: Place::Here },
             handler: get(|State(api): State<Api>| async move {
-                let text = api.metrics.render(&api.view(), api.manager.health().trouble.is_none());
+                let healthy = api.manager.health().trouble.is_none();
+                let text = api.metrics.render(&api.view(), healthy, &api.outlook.status(), api.outlook.lease());
                 let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 ([(header::CONTENT_TYPE, plain)], text).into_response()
             }),

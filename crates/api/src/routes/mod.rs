@@ -9,6 +9,8 @@ pub(crate) mod health;
 mod instances;
 mod maintenance;
 mod meta;
+mod nodes;
+mod raft;
 mod recovery;
 mod replication;
 mod topology;
@@ -30,6 +32,8 @@ pub fn all() -> Vec<RouteInfo> {
 pub(crate) fn table() -> Vec<Route> {
     [
         health::routes(),
+        raft::routes(),
+        nodes::routes(),
         instances::routes(),
         clusters::routes(),
         topology::routes(),

@@ -10,16 +10,16 @@ use crate::show::{Answer, Lines, key, key_of_details, keys_of_instances, text};
 const SECTION: &str = "Declarations";
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::new(SECTION, "begin-downtime", "-i -owner -reason -duration", begin_downtime, key_of_details, "Tell that problems of an instance are expected for a while: no recovery")
+    Command::new(SECTION, "begin-downtime", "-i -owner -reason -duration", begin_downtime, key_of_details, "Tell that problems of an instance are expected for a while: no recovery").changing()
         .details("The duration is a number and s, m, h, d or w; 10m if it is not given."),
-    Command::new(SECTION, "end-downtime", "-i", of_instance!("end-downtime"), key_of_details, "End the downtime of an instance"),
+    Command::new(SECTION, "end-downtime", "-i", of_instance!("end-downtime"), key_of_details, "End the downtime of an instance").changing(),
     Command::new(SECTION, "downtimed", "[-i|-alias]", downtimed, keys_of_instances, "List instances in downtime, of one cluster or of all")
         .also(&["which-downtimed-instances"]),
     Command::new(SECTION, "which-lost-in-recovery", "", fixed!("downtimed"), lost, "List instances that a recovery lost and put in downtime"),
-    Command::new(SECTION, "begin-maintenance", "-i -owner -reason", begin_maintenance, key_of_details, "Lock an instance for ten minutes"),
-    Command::new(SECTION, "end-maintenance", "-i", of_instance!("end-maintenance"), key_of_details, "Unlock an instance"),
+    Command::new(SECTION, "begin-maintenance", "-i -owner -reason", begin_maintenance, key_of_details, "Lock an instance for ten minutes").changing(),
+    Command::new(SECTION, "end-maintenance", "-i", of_instance!("end-maintenance"), key_of_details, "Unlock an instance").changing(),
     Command::new(SECTION, "in-maintenance", "-i", of_instance!("in-maintenance"), in_maintenance, "Show the instance if it is locked; nothing if not"),
-    Command::new(SECTION, "register-candidate", "-i -promotion-rule", register, key_of_details, "Tell how welcome an instance is as a primary")
+    Command::new(SECTION, "register-candidate", "-i -promotion-rule", register, key_of_details, "Tell how welcome an instance is as a primary").changing()
         .details("Rules: prefer, neutral, prefer_not, must_not. A rule expires after CandidateInstanceExpireMinutes: register it again from time to time, for example from cron."),
 ];
 

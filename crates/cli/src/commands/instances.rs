@@ -20,7 +20,8 @@ pub(super) const COMMANDS: &[Command] = &[
         of_instance!("discover"),
         key_of_instance_in_details,
         "Probe an instance, and find all that replicates with it",
-    ),
+    )
+    .changing(),
     Command::new(
         SECTION,
         "async-discover",
@@ -29,8 +30,10 @@ pub(super) const COMMANDS: &[Command] = &[
         repeated,
         "Discover an instance without waiting for it",
     )
+    .changing()
     .only(Program::Client),
     Command::new(SECTION, "forget", "-i", of_instance!("forget"), forgotten, "Forget an instance")
+        .changing()
         .details("If it still replicates with others, discovery finds it again after a while."),
     Command::new(
         SECTION,

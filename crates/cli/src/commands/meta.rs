@@ -14,7 +14,8 @@ pub(super) const COMMANDS: &[Command] = &[
         fixed!("reload-configuration"),
         nothing,
         "Make the service read its configuration files again",
-    ),
+    )
+    .changing(),
     Command {
         action: Action::RawApi,
         ..Command::new(SECTION, "api", "-path", fixed!(""), nothing, "Ask the API for a path and show the JSON")

@@ -4,6 +4,7 @@ mod clusters;
 pub(crate) mod declarations;
 mod instances;
 mod meta;
+mod raft;
 mod recovery;
 mod replication;
 
@@ -33,6 +34,8 @@ pub(crate) struct Command {
     pub(crate) counts: bool,
     /// A refusal that `orchestrator` takes for an empty result.
     pub(crate) tolerates: Option<&'static str>,
+    /// It changes something, and goes to the node that leads or nowhere.
+    pub(crate) changes: bool,
 }
 
 /// What a command does.
@@ -74,6 +77,7 @@ impl Command {
             action: Action::Call { path, show },
             counts: false,
             tolerates: None,
+            changes: false,
         }
     }
 
@@ -102,6 +106,11 @@ impl Command {
         self
     }
 
+    const fn changing(mut self) -> Self {
+        self.changes = true;
+        self
+    }
+
     /// True when `program` has it.
     pub(crate) fn is_of(&self, program: Program) -> bool {
         self.only.is_none_or(|only| only == program)
@@ -116,6 +125,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         replication::COMMANDS,
         declarations::COMMANDS,
         recovery::COMMANDS,
+        raft::COMMANDS,
         meta::COMMANDS,
     ]
     .into_iter()

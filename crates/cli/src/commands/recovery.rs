@@ -14,18 +14,18 @@ const NOTHING_WRONG: &str = "Recovery not attempted";
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::new(SECTION, "replication-analysis", "", fixed!("replication-analysis"), analysis, "List what is wrong in all clusters"),
-    Command::new(SECTION, "recover", "-i [-d]", |options| recover("recover", options), key_of_details, "Recover now from the failure of an instance; -d names who should be promoted")
+    Command::new(SECTION, "recover", "-i [-d]", |options| recover("recover", options), key_of_details, "Recover now from the failure of an instance; -d names who should be promoted").changing()
         .details("Filters, downtime, the period after an earlier recovery and the global switch do not hold it back; the proof that the instance is dead does.")
         .tolerating(NOTHING_WRONG),
-    Command::new(SECTION, "recover-lite", "-i [-d]", |options| recover("recover-lite", options), key_of_details, "Recover now, without running hooks")
+    Command::new(SECTION, "recover-lite", "-i [-d]", |options| recover("recover-lite", options), key_of_details, "Recover now, without running hooks").changing()
         .tolerating(NOTHING_WRONG),
-    Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more")
+    Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more").changing()
         .counting(),
-    Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster")
+    Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster").changing()
         .counting(),
-    Command::new(SECTION, "ack-instance-recoveries", "-i -reason", acknowledge_instance, acknowledged_instance, "Acknowledge the recoveries of a failed instance"),
-    Command::new(SECTION, "disable-global-recoveries", "", fixed!("disable-global-recoveries"), switched, "Stop all automatic recoveries"),
-    Command::new(SECTION, "enable-global-recoveries", "", fixed!("enable-global-recoveries"), switched, "Allow automatic recoveries again"),
+    Command::new(SECTION, "ack-instance-recoveries", "-i -reason", acknowledge_instance, acknowledged_instance, "Acknowledge the recoveries of a failed instance").changing(),
+    Command::new(SECTION, "disable-global-recoveries", "", fixed!("disable-global-recoveries"), switched, "Stop all automatic recoveries").changing(),
+    Command::new(SECTION, "enable-global-recoveries", "", fixed!("enable-global-recoveries"), switched, "Allow automatic recoveries again").changing(),
     Command::new(SECTION, "check-global-recoveries", "", fixed!("check-global-recoveries"), checked, "Show whether automatic recoveries are allowed"),
 ];
 

@@ -13,8 +13,10 @@ pub(super) const COMMANDS: &[Command] = &[
         of_instance!("start-replica"),
         key,
         "Start both threads of replication",
-    ),
-    Command::new(SECTION, "stop-replica", "-i", of_instance!("stop-replica"), key, "Stop both threads of replication"),
+    )
+    .changing(),
+    Command::new(SECTION, "stop-replica", "-i", of_instance!("stop-replica"), key, "Stop both threads of replication")
+        .changing(),
     Command::new(
         SECTION,
         "restart-replica",
@@ -22,7 +24,10 @@ pub(super) const COMMANDS: &[Command] = &[
         of_instance!("restart-replica"),
         key,
         "Stop and start both threads of replication",
-    ),
-    Command::new(SECTION, "set-read-only", "-i", of_instance!("set-read-only"), key, "Make an instance refuse writes"),
-    Command::new(SECTION, "set-writeable", "-i", of_instance!("set-writeable"), key, "Make an instance accept writes"),
+    )
+    .changing(),
+    Command::new(SECTION, "set-read-only", "-i", of_instance!("set-read-only"), key, "Make an instance refuse writes")
+        .changing(),
+    Command::new(SECTION, "set-writeable", "-i", of_instance!("set-writeable"), key, "Make an instance accept writes")
+        .changing(),
 ];

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so best by panicking")]
 
 mod cluster;
+mod schedule;
 mod stories;
 mod wire;
 

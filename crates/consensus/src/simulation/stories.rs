@@ -242,8 +242,11 @@ fn a_removed_node_stays_away_until_it_is_added_again() {
         assert_eq!(cluster.nodes[&leader].voters(), 2);
         sleep(Duration::from_secs(10)).await;
         assert_eq!(cluster.leader().as_deref(), Some(leader.as_str()));
-        let refused = cluster.nodes[&leader].add_peer(&removed).await;
-        assert!(refused.is_err(), "it must give up its file first");
+        assert!(matches!(cluster.standings()[&removed], Standing::Down { .. }), "{:?}", cluster.standings());
+        cluster.nodes[&leader].add_peer(&removed).await.unwrap();
+        assert_eq!(cluster.nodes[&leader].voters(), 3);
+        // The same with a file that begins anew.
+        cluster.nodes[&leader].remove_peer(&removed).await.unwrap();
         cluster.wipe(&removed).await;
         cluster.start(&removed).await;
         sleep(Duration::from_secs(10)).await;

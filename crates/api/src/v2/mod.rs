@@ -1,0 +1,4 @@
+//! Our values in our own shapes.
+
+pub(crate) mod nodes;
+pub(crate) mod recovery;
