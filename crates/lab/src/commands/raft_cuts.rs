@@ -16,8 +16,9 @@ use super::campaign::verdict;
 
 /// How long anything may take that takes a second on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How soon a replaced primary must refuse writes after it can be reached again.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// How soon a replaced primary must refuse writes after it can be reached again. A connection that was begun while the
+/// network was cut is tried again by the kernel a second later.
+const AT_ONCE: Duration = Duration::from_secs(2);
 /// How long a manager that lost its majority may still say that it leads, before it is asked in earnest.
 const LEASE: Duration = Duration::from_secs(3);
 /// How long the network flaps.

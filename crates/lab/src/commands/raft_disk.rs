@@ -206,7 +206,7 @@ async fn complains(node: &ManagerNode, said: usize) -> Result<String> {
     let until = Instant::now() + PATIENCE;
     loop {
         let log = node.log();
-        let line = log[said..].lines().find(|line| line.contains("no room left"));
+        let line = log[said..].lines().find(|line| line.contains("NO PART") || line.contains("NOTHING CAN BE PUT"));
         let answer = node.get_within("/api/status", Duration::from_secs(2)).await;
         let told = matches!(&answer, Ok((status, body)) if *status != 200 && body.contains("room"));
         if let Some(line) = line.filter(|_| told) {
