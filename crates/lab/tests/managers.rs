@@ -29,9 +29,9 @@ async fn two_of_three_found_a_cluster_and_the_third_comes_much_later() -> Result
 
     managers.node(1).start().await?;
     managers.healthy(PATIENCE).await?;
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while !managers.node(1).journal()?.downtime_reasons().contains(&"before-it-came".to_owned()) {
-        assert!(Instant::now() < until, "the late one does not learn what was declared\n{}", managers.log_tails(20));
+        assert!(Instant::now() < deadline, "the late one does not learn what was declared\n{}", managers.log_tails(20));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
