@@ -94,12 +94,12 @@ impl Manager {
         let runs_on = mode != Mode::OneCommand;
         // First of all: a recovery that is not over decides what may be done to its servers.
         let mandate = mandate::begin_alone(&hub, runs_on)?;
+        hub.office.seat().answer_with(Arc::new(Lookout { hub: Arc::downgrade(&hub) }));
+        hub.spawn(mandate::follow(Arc::clone(&hub), mandate, runs_on));
         if runs_on {
-            hub.office.seat().answer_with(Arc::new(Lookout { hub: Arc::downgrade(&hub) }));
             for key in hub.observatory.keys() {
                 watcher::watch(&hub, &key);
             }
-            hub.spawn(mandate::follow(Arc::clone(&hub), mandate));
             hub.spawn(fleet::keep(Arc::clone(&hub)));
             hub.spawn(seed(Arc::clone(&hub), config.discovery.seeds.clone()));
             hub.spawn(cycle::run(Arc::clone(&hub)));

@@ -119,18 +119,13 @@ pub(crate) fn begin_alone(hub: &Arc<Hub>, resumes: bool) -> Result<Option<Mandat
     if !stands_alone {
         return Ok(None);
     }
-    if resumes {
-        return begin(hub, 0).map(Some);
-    }
-    let mandate = Mandate::new(0, hub.abandoned.child_token());
-    hub.office.present.send_replace(Some(mandate.clone()));
-    Ok(Some(mandate))
+    begin(hub, 0, resumes).map(Some)
 }
 
 /// Begins a mandate: first of all, recoveries that are not over are entered, since they decide what may be done to their
-/// servers; then they are gone on with.
-fn begin(hub: &Arc<Hub>, term: u64) -> Result<Mandate, Error> {
-    let left = resume::enter(hub)?;
+/// servers; then they are gone on with. One that does only what it is asked for does not resume them.
+fn begin(hub: &Arc<Hub>, term: u64, resumes: bool) -> Result<Mandate, Error> {
+    let left = if resumes { resume::enter(hub)? } else { Vec::new() };
     let mandate = Mandate::new(term, hub.abandoned.child_token());
     hub.office.present.send_replace(Some(mandate.clone()));
     resume::go_on_with(hub, &mandate, left);
@@ -139,13 +134,13 @@ fn begin(hub: &Arc<Hub>, term: u64) -> Result<Mandate, Error> {
 }
 
 /// Takes mandates and gives them up, as this node's standing and lease come and go. `first` is one that was begun before.
-pub(crate) async fn follow(hub: Arc<Hub>, first: Option<Mandate>) {
+pub(crate) async fn follow(hub: Arc<Hub>, first: Option<Mandate>, resumes: bool) {
     let mut standing = hub.office.seat.standing();
     let mut first = first;
     loop {
         let mandate = match first.take() {
             Some(mandate) => mandate,
-            None => gain(&hub, &mut standing).await,
+            None => gain(&hub, &mut standing, resumes).await,
         };
         keep(&hub, &mandate, &mut standing).await;
         mandate.end();
@@ -167,7 +162,7 @@ pub(crate) async fn follow(hub: Arc<Hub>, first: Option<Mandate>) {
 }
 
 /// Waits until this node leads and has a lease, and begins a mandate.
-async fn gain(hub: &Arc<Hub>, standing: &mut watch::Receiver<Standing>) -> Mandate {
+async fn gain(hub: &Arc<Hub>, standing: &mut watch::Receiver<Standing>, resumes: bool) -> Mandate {
     const LOOK: Duration = Duration::from_millis(10);
     const AGAIN: Duration = Duration::from_secs(1);
     loop {
@@ -182,7 +177,7 @@ async fn gain(hub: &Arc<Hub>, standing: &mut watch::Receiver<Standing>) -> Manda
         if hub.office.rest(term).is_none() {
             continue;
         }
-        match begin(hub, term) {
+        match begin(hub, term, resumes) {
             Ok(mandate) => {
                 tracing::warn!(term, "leads: this node acts from now on");
                 return mandate;

@@ -16,11 +16,11 @@ use crate::{audit, recovery, settings};
 /// How long a look for another node may take.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long the others are waited for in the first round. One that is cut off does not answer at all, and must not keep
-/// a majority waiting that had its answer from the kernel.
-pub(crate) const BRIEF: Duration = Duration::from_millis(150);
+/// How long the others are waited for at first. One that is cut off does not answer at all, and must not keep a majority
+/// waiting that had its answer from the kernel.
+const BRIEF: Duration = Duration::from_millis(150);
 
-/// How long they are waited for from then on: a look, and the way there and back.
+/// How long they are waited for when that did not decide: a look, and the way there and back.
 pub(crate) const PATIENT: Duration = Duration::from_millis(1500);
 
 /// Looks for other nodes.
@@ -87,6 +87,13 @@ pub(crate) async fn ask(hub: &Arc<Hub>, key: &InstanceKey, limit: Duration) {
 fn quorum(hub: &Hub, key: &InstanceKey) -> Option<Quorum> {
     let watched = hub.observatory.get(key)?;
     Some(Quorum::of(&watched, hub.office.seat().voters(), hub.now()))
+}
+
+/// Returns how long the others are to be waited for: briefly, unless what they said by then did not decide.
+pub(crate) fn patience(hub: &Hub, key: &InstanceKey) -> Duration {
+    let was_asked = hub.observatory.get(key).is_some_and(|watched| !watched.elsewhere.is_empty());
+    let decided = quorum(hub, key).is_some_and(|quorum| quorum.is_witnessed() || quorum.is_seen());
+    if was_asked && !decided { PATIENT } else { BRIEF }
 }
 
 /// True when what the others said a moment ago decides.

@@ -83,7 +83,7 @@ async fn ask_replicas_in_rounds(hub: &Arc<Hub>, key: &InstanceKey) {
     loop {
         // A failure must be on record first: what replicas say counts from then on.
         if hub.observatory.get(key).is_some_and(|watched| watched.failing_since.is_some()) {
-            let limit = if patience.looks == 0 { nodes::BRIEF } else { nodes::PATIENT };
+            let limit = nodes::patience(hub, key);
             let (asked, ()) = tokio::join!(ask_replicas(hub, key), nodes::ask(hub, key, limit));
             let view = hub.examine();
             if view.graph.replicas(key).is_empty() {

@@ -393,13 +393,13 @@ async fn three_managers_make_one_decision() -> anyhow::Result<()> {
             let story = story(store, &recovery.uid);
             assert!(story.matches("it fails at node").count() >= 1, "{story}");
         }
-        let next = nodes[(leads + 1) % 3].consensus.status().node;
-        let led_by = nodes[leads].consensus.transfer(Some(&next)).await?;
-        assert_eq!(led_by, next);
         // The next death is no flapping: somebody looked at this one.
         let (owner, comment, at) = ("ann".to_owned(), "a drill".to_owned(), nodes[leads].manager.now());
         let seen = Command::AcknowledgeRecoveries { scope: AckScope::All, owner, comment, at };
         nodes[leads].manager.declare(seen).await?;
+        let next = nodes[(leads + 1) % 3].consensus.status().node;
+        let led_by = nodes[leads].consensus.transfer(Some(&next)).await?;
+        assert_eq!(led_by, next);
         (primary, alive) = (new, alive - 1);
     }
 

@@ -25,7 +25,6 @@ const TABLES: &[&str] = &[
     "global_recovery_disable",
     "watched_instance",
     "forgotten_instance",
-    "watched_instance",
     "kv_store",
     "topology_failure_detection",
     "topology_recovery",
