@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use topology::{
-    BinlogCoordinates, BinlogFormat, Graph, GtidMode, GtidSet, Instance, InstanceKey, Placement, ProbeFailure,
-    SemiSync, Snapshot, Timestamp, Watched,
+    BinlogCoordinates, BinlogFormat, Graph, GtidMode, GtidSet, Instance, InstanceKey, NodeView, Placement,
+    ProbeFailure, SemiSync, Snapshot, Timestamp, Watched,
 };
 
 use crate::{Policy, Testimony, Witness};
@@ -96,6 +96,12 @@ pub struct Facts {
     pub errant: Vec<(InstanceKey, GtidSet)>,
     /// End of its downtime, if it is in one.
     pub downtime_ends: Option<Timestamp>,
+    /// What other nodes of ours said of it when they were last asked.
+    #[serde(default)]
+    pub elsewhere: Vec<NodeView>,
+    /// How many nodes of ours vote, this one included.
+    #[serde(default)]
+    pub voters: usize,
     /// The moment of the snapshot.
     pub at: Timestamp,
 }
@@ -139,9 +145,12 @@ impl Facts {
     }
 
     /// True when the death of the server is witnessed from two sides: this node's confirmed failures, and at least one
-    /// replica that cannot connect while none sees it alive.
+    /// replica that cannot connect while none sees it alive. Never when too many nodes of ours reach it.
     pub fn is_witnessed_dead(&self) -> bool {
-        self.is_confirmed_dead && self.cut_off_replicas() > 0 && !self.a_replica_sees_it_alive()
+        self.is_confirmed_dead
+            && self.cut_off_replicas() > 0
+            && !self.a_replica_sees_it_alive()
+            && !self.quorum().is_seen()
     }
 
     /// True when a receiver that is still trying, without an error so far, has had long enough to connect to a living
@@ -186,6 +195,8 @@ impl Facts {
             semi_sync: own.map(|own| own.semi_sync.clone()).unwrap_or_default(),
             gtid_mode: own.map(|own| own.gtid.mode).unwrap_or_default(),
             downtime_ends: snapshot.declared.downtime(key, snapshot.now).map(|downtime| downtime.ends),
+            elsewhere: watched.elsewhere.clone(),
+            voters: snapshot.voters,
             at: snapshot.now,
             ..Self::default()
         }
@@ -251,7 +262,7 @@ impl Facts {
     }
 }
 
-fn is_confirmed_dead(watched: &Watched) -> bool {
+pub(crate) fn is_confirmed_dead(watched: &Watched) -> bool {
     use topology::Unreachable as How;
     // One that answered some questions and then blocked (on a long lock, say) lives.
     watched.failure.as_ref().filter(|failure| !failure.partial).is_some_and(|failure| match failure.kind {

@@ -13,12 +13,14 @@
 mod code;
 mod facts;
 mod policy;
+mod quorum;
 mod rules;
 mod testimony;
 
 pub use code::{Code, Structure};
 pub use facts::{Facts, errant_of};
 pub use policy::{ClusterFilter, Filter, KeyFilter, Policy};
+pub use quorum::Quorum;
 pub use testimony::{Testimony, Witness};
 
 use serde::{Deserialize, Serialize};

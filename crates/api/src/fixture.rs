@@ -56,6 +56,7 @@ pub(crate) fn watched(shown: &wire::Instance, now: Timestamp) -> Watched {
         latency_us: shown.last_discovery_latency / 1000,
         first_heard: seen,
         receivers_restarted: None,
+        elsewhere: Vec::new(),
     }
 }
 

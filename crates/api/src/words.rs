@@ -14,6 +14,9 @@ pub(crate) fn of(explanation: &Explanation) -> String {
     }
     for diagnosis in &explanation.diagnoses {
         text.push_str(&format!("  {}: {}: {}\n", diagnosis.subject, diagnosis.code, diagnosis.code.description()));
+        for view in &diagnosis.facts.elsewhere {
+            text.push_str(&format!("    {view}\n"));
+        }
         for remark in &diagnosis.structure {
             text.push_str(&format!("    {remark}: {}\n", remark.description()));
         }

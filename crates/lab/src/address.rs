@@ -12,6 +12,9 @@ use crate::paths::{run_dir, try_lock};
 /// How many fleets can run on a machine at one time.
 const BLOCKS: u8 = 200;
 
+/// The place of the first manager in a block; servers come before it.
+pub(crate) const FIRST_MANAGER: u8 = 100;
+
 /// Where the addresses of a fleet come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Range {
@@ -56,7 +59,7 @@ impl Block {
         bail!("all {BLOCKS} blocks of addresses are taken: end a few fleets first")
     }
 
-    /// Returns the address of the server `index`, counted from 0.
+    /// Returns the address of the host `index`, counted from 0.
     pub(crate) fn address(&self, range: Range, index: u8) -> String {
         let network = match range {
             Range::Loopback => "127.77",

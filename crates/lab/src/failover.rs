@@ -290,7 +290,7 @@ async fn first_commit_elsewhere(stage: &Stage, old: &InstanceKey, limit: Duratio
         let waited = stage.writer.commits_again(after, left).await;
         let commit = match waited {
             Ok(commit) => commit,
-            Err(error) => bail!("{error:#} after the fault on {old}\n{}", excuse(stage, old).await),
+            Err(error) => bail!("{error:#} after the fault on {old}\n{}", stage.excuse(old).await),
         };
         if stage.fleet().server(commit.server).key() != old {
             return Ok(commit);
@@ -299,24 +299,13 @@ async fn first_commit_elsewhere(stage: &Stage, old: &InstanceKey, limit: Duratio
     }
 }
 
-/// Returns what the manager says of a failover that did not come.
-pub(crate) async fn excuse(stage: &Stage, key: &InstanceKey) -> String {
-    let explained = match stage.ask(&format!("/api/v2/explain/{key}")).await {
-        Ok(explained) => format!("{explained:#}"),
-        Err(error) => format!("{error:#}"),
-    };
-    let log = std::fs::read_to_string(stage.manager().log_path()).unwrap_or_default();
-    let log = crate::template::last_lines(&log, 60);
-    format!("the manager explains: {explained}\nits log ends with:\n{log}")
-}
-
 async fn follow(stage: &Stage, all: &[InstanceKey], old: &InstanceKey, new: &InstanceKey) -> Result<()> {
     let others = all.iter().filter(|key| *key != old && *key != new).filter_map(|key| stage.fleet().find(key));
     let following = others.map(|server| server.replicating_from(new, AFTERWARDS));
     let followed = futures::future::try_join_all(following).await;
     match followed {
         Ok(_) => Ok(()),
-        Err(error) => bail!("{error:#}\n{}", excuse(stage, new).await),
+        Err(error) => bail!("{error:#}\n{}", stage.excuse(new).await),
     }
 }
 
@@ -357,7 +346,7 @@ async fn resume(
     }
     while old.is_writable().await? {
         if resumed.elapsed() > AFTERWARDS {
-            bail!("the replaced primary {} stays open to writes\n{}", old.key(), excuse(stage, old.key()).await);
+            bail!("the replaced primary {} stays open to writes\n{}", old.key(), stage.excuse(old.key()).await);
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -8,9 +8,11 @@ use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use topology::InstanceKey;
 
-use crate::address::{Block, Range};
+use crate::address::{Block, FIRST_MANAGER, Range};
+use crate::cluster::Place;
 use crate::dialect;
-use crate::netns::Network;
+use crate::manager::Site;
+use crate::netns::{Network, Party};
 use crate::paths::{create_dir, remove_dir};
 use crate::product::Product;
 use crate::server::{Blueprint, Server};
@@ -157,7 +159,7 @@ impl FleetBuilder {
             Some(count) if count > 1 && self.product.is_mariadb() => {
                 bail!("MariaDB waits for 1 replica, never for {count}")
             }
-            _ if self.tree.len() > 200 => bail!("a fleet has room for 200 servers"),
+            _ if self.tree.len() > usize::from(FIRST_MANAGER) => bail!("a fleet has room for {FIRST_MANAGER} servers"),
             _ => Ok(()),
         }
     }
@@ -412,9 +414,63 @@ impl Fleet {
     }
 
     fn set_cut(&self, server: &Server, cut: bool) -> Result<()> {
-        let network = self.network.as_ref().context("only a fleet that was built in_namespaces() can be cut")?;
+        self.network()?.set_cut(self.index(server)?, cut)
+    }
+
+    /// Returns a server as one who can be cut off from some of the others.
+    ///
+    /// # Errors
+    /// When it is not in this fleet.
+    pub fn party(&self, server: &Server) -> Result<Party> {
+        self.index(server).map(Party::host)
+    }
+
+    /// Cuts every one of `some` off from every one of `others`, in both directions: packets between them vanish, without a
+    /// reset. All else passes as before.
+    ///
+    /// # Errors
+    /// As [`Fleet::cut`].
+    pub fn cut_apart(&self, some: &[Party], others: &[Party]) -> Result<()> {
+        let network = self.network()?;
+        network.cut_one_way(some, others)?;
+        network.cut_one_way(others, some)
+    }
+
+    /// Lets what one of `from` sends to one of `to` vanish; the other direction stays.
+    ///
+    /// # Errors
+    /// As [`Fleet::cut`].
+    pub fn cut_one_way(&self, from: &[Party], to: &[Party]) -> Result<()> {
+        self.network()?.cut_one_way(from, to)
+    }
+
+    /// Undoes every cut.
+    ///
+    /// # Errors
+    /// As [`Fleet::cut`].
+    pub fn heal_all(&self) -> Result<()> {
+        self.network()?.heal()
+    }
+
+    /// Makes room for a manager: an address, and a network namespace if the servers have theirs.
+    pub(crate) fn add_manager(&self, place: u8) -> Result<Place> {
+        let Some(network) = &self.network else {
+            let address = self.block.address(Range::Loopback, place);
+            return Ok(Place { address, site: Site::default(), party: None });
+        };
+        let address = self.block.address(Range::Namespaces, place);
+        network.add_host(place, &address)?;
+        let site = Site { prefix: network.enter(place), vantage: Some(network.vantage()) };
+        Ok(Place { address, site, party: Some(Party::host(place)) })
+    }
+
+    fn index(&self, server: &Server) -> Result<u8> {
         let index = self.servers.iter().position(|known| known.key() == server.key()).context("not in this fleet")?;
-        network.set_cut(u8::try_from(index).context("too many servers")?, cut)
+        u8::try_from(index).context("too many servers")
+    }
+
+    fn network(&self) -> Result<&Network> {
+        self.network.as_ref().context("only a fleet that was built in_namespaces() can be cut")
     }
 }
 

@@ -47,6 +47,11 @@ impl Journal {
         Ok(self.store.recoveries(RecoveryFilter::default(), Page::all())?)
     }
 
+    /// Returns the reasons of all downtimes, as they were when the journal was opened.
+    pub fn downtime_reasons(&self) -> Vec<String> {
+        self.store.declared().downtimes.values().map(|downtime| downtime.reason.clone()).collect()
+    }
+
     /// Returns the sentences of a recovery so far.
     ///
     /// # Errors

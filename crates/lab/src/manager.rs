@@ -2,13 +2,14 @@
 
 use std::env;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::http;
+use crate::http::Caller;
 use crate::paths::create_dir;
 use crate::process::{Process, Signal};
 use crate::template::last_lines;
@@ -53,7 +54,17 @@ pub fn manager_binary_of(profile: Option<&str>) -> Result<PathBuf> {
 pub struct ManagerProcess {
     address: String,
     log: PathBuf,
+    vantage: Option<Ipv4Addr>,
     process: Mutex<Process>,
+}
+
+/// Where a manager runs, and from where it is asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Site {
+    /// Words before the program, such as those that enter a network namespace.
+    pub(crate) prefix: Vec<String>,
+    /// The lab's address that always reaches it; nothing for whichever the system chooses.
+    pub(crate) vantage: Option<Ipv4Addr>,
 }
 
 impl ManagerProcess {
@@ -64,6 +75,13 @@ impl ManagerProcess {
     /// # Errors
     /// When it ends instead of answering, or does not answer within 20 s: with the end of its log.
     pub async fn start(program: &Path, config: &serde_json::Value, dir: &Path) -> Result<Self> {
+        let manager = Self::launch(program, config, dir, &Site::default())?;
+        manager.answers().await?;
+        Ok(manager)
+    }
+
+    /// As [`ManagerProcess::start`], on its own site, and without waiting.
+    pub(crate) fn launch(program: &Path, config: &serde_json::Value, dir: &Path, site: &Site) -> Result<Self> {
         create_dir(dir)?;
         let config = complete(config, dir)?;
         let address = listen_address(&config)?;
@@ -72,10 +90,13 @@ impl ManagerProcess {
         let log = dir.join("orchestrator.log");
         let words = [program, Path::new("--config"), &file, Path::new("http")];
         let command = words.map(|word| word.display().to_string());
-        let process = Mutex::new(Process::start(&[], &command, &log, &[])?);
-        let manager = Self { address, log, process };
-        manager.answering(START_LIMIT).await?;
-        Ok(manager)
+        let process = Mutex::new(Process::start(&site.prefix, &command, &log, &[])?);
+        Ok(Self { address, log, vantage: site.vantage, process })
+    }
+
+    /// Waits until it answers HTTP.
+    pub(crate) async fn answers(&self) -> Result<()> {
+        self.answering(START_LIMIT).await
     }
 
     /// Returns the URL of a path such as `/api/clusters`.
@@ -86,9 +107,9 @@ impl ManagerProcess {
     /// Fetches a JSON document of the API.
     ///
     /// # Errors
-    /// As [`http::get_json`].
+    /// As [`Caller::get_json`].
     pub async fn get_json(&self, path: &str) -> Result<serde_json::Value> {
-        http::get_json(&self.url(path)).await
+        Caller { from: self.vantage, ..Caller::default() }.get_json(&self.url(path)).await
     }
 
     /// Returns where the manager's output goes.
@@ -99,7 +120,8 @@ impl ManagerProcess {
     async fn answering(&self, limit: Duration) -> Result<()> {
         let until = Instant::now() + limit;
         // Any answer will do: a manager that is not healthy yet is up all the same.
-        while http::get(&self.url("/api/status")).await.is_err() {
+        let caller = Caller { from: self.vantage, ..Caller::default() };
+        while caller.get(&self.url("/api/status")).await.is_err() {
             let ended = self.lock().exited()?;
             if ended.is_some() || Instant::now() > until {
                 let tail = last_lines(&fs::read_to_string(&self.log).unwrap_or_default(), 20);
@@ -114,6 +136,11 @@ impl ManagerProcess {
     /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.lock().pid()
+    }
+
+    /// True while the process exists, also when it is frozen.
+    pub fn is_running(&self) -> bool {
+        matches!(self.lock().exited(), Ok(None))
     }
 
     /// Kills it (SIGKILL) and waits until it is gone.
@@ -150,6 +177,22 @@ impl ManagerProcess {
         Ok(process.ended(STOP_LIMIT).await?.code())
     }
 
+    /// Asks it to end (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    /// When it still runs after 30 s.
+    pub(crate) async fn ends_in_order(&self) -> Result<()> {
+        self.lock().signal(Signal::Terminate)?;
+        let until = Instant::now() + STOP_LIMIT;
+        while self.is_running() {
+            if Instant::now() > until {
+                bail!("the manager still runs {STOP_LIMIT:?} after it was asked to end");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Process> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,7 +202,7 @@ fn has(config: &serde_json::Map<String, serde_json::Value>, name: &str) -> bool 
     config.keys().any(|key| key.eq_ignore_ascii_case(name))
 }
 
-fn complete(config: &serde_json::Value, dir: &Path) -> Result<serde_json::Value> {
+pub(crate) fn complete(config: &serde_json::Value, dir: &Path) -> Result<serde_json::Value> {
     let mut config = config.as_object().context("a configuration is a JSON object")?.clone();
     if !has(&config, "ListenAddress") {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
@@ -175,7 +218,7 @@ fn complete(config: &serde_json::Value, dir: &Path) -> Result<serde_json::Value>
     Ok(config.into())
 }
 
-fn listen_address(config: &serde_json::Value) -> Result<String> {
+pub(crate) fn listen_address(config: &serde_json::Value) -> Result<String> {
     let mut entries = config.as_object().into_iter().flatten();
     let address =
         entries.find(|(key, _)| key.eq_ignore_ascii_case("ListenAddress")).and_then(|(_, value)| value.as_str());

@@ -1,8 +1,9 @@
 //! Processes that die with us.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -60,7 +61,7 @@ impl Process {
         let wrapper = ["setpriv", "--pdeathsig", "KILL", "--"].map(str::to_owned);
         let words: Vec<&String> = prefix.iter().chain(&wrapper).chain(command).collect();
         let mut child = Command::new(words[0]);
-        child.args(&words[1..]).envs(env.iter().copied()).stdin(std::process::Stdio::null());
+        child.args(&words[1..]).envs(env.iter().copied()).stdin(Stdio::null());
         child.stdout(open()?).stderr(open()?);
         std::os::unix::process::CommandExt::process_group(&mut child, 0);
         let started = on_lasting_thread(child);
@@ -143,6 +144,24 @@ fn on_lasting_thread(command: Command) -> Answer {
 /// When it cannot be run, or fails: with what it wrote to its standard error.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).output().with_context(|| format!("cannot run {program}"))?;
+    told(program, arguments, &output)
+}
+
+/// Runs a short program to its end on this input, which must fit into a pipe.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_with_input(program: &str, arguments: &[&str], input: &str) -> Result<()> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let cannot = || format!("cannot run {program}");
+    let mut child = command.spawn().with_context(cannot)?;
+    // Closed at the end of the statement: the program waits for it.
+    child.stdin.take().context("a pipe")?.write_all(input.as_bytes()).with_context(cannot)?;
+    told(program, arguments, &child.wait_with_output().with_context(cannot)?).map(drop)
+}
+
+fn told(program: &str, arguments: &[&str], output: &Output) -> Result<String> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         bail!("{program} {} failed: {}", arguments.join(" "), text.trim());

@@ -1,6 +1,6 @@
 //! A fleet with a manager, a writer and a watcher: what demo, benchmark and campaigns play on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,9 @@ use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 use topology::InstanceKey;
 
+use crate::cluster::{ManagerCluster, ManagerNode};
 use crate::fleet::{Fleet, FleetBuilder};
-use crate::http;
 use crate::journal::Journal;
-use crate::manager::ManagerProcess;
 use crate::product::Accounts;
 use crate::server::Server;
 use crate::watcher::{TwoWritable, Watcher};
@@ -33,12 +32,21 @@ pub struct Plot {
     pub settings: Map<String, Value>,
     /// How rows are written.
     pub writer: WriterOptions,
+    /// How many managers there are; more than one decide together.
+    pub managers: usize,
 }
 
 impl Plot {
     /// Returns the plot of a fleet and a manager with its defaults.
     pub fn new(fleet: FleetBuilder, program: PathBuf) -> Self {
-        Self { fleet, program, settings: Map::new(), writer: WriterOptions::default() }
+        Self { fleet, program, settings: Map::new(), writer: WriterOptions::default(), managers: 1 }
+    }
+
+    /// Sets the number of managers.
+    #[must_use]
+    pub fn managers(mut self, count: usize) -> Self {
+        self.managers = count;
+        self
     }
 
     /// Adds a key to the manager's configuration.
@@ -50,9 +58,9 @@ impl Plot {
 
     /// Returns the configuration of the manager: its defaults but for what a lab fleet makes necessary (accounts; all
     /// servers share one host name, so that they go by their addresses) and the filters that let it recover.
-    fn configuration(&self) -> Value {
+    fn configuration(&self) -> Map<String, Value> {
         let (user, password) = Accounts::MANAGER;
-        let mut config = json!({
+        let config = json!({
             "MySQLTopologyUser": user,
             "MySQLTopologyPassword": password,
             "HostnameResolveMethod": "none",
@@ -60,8 +68,8 @@ impl Plot {
             "RecoverMasterClusterFilters": ["*"],
             "RecoverIntermediateMasterClusterFilters": ["*"],
         });
-        let entries = config.as_object_mut().expect("it was made as an object");
-        entries.extend(self.settings.clone());
+        let mut config = config.as_object().cloned().unwrap_or_default();
+        config.extend(self.settings.clone());
         config
     }
 }
@@ -69,29 +77,26 @@ impl Plot {
 /// Everything that plays. Dropping it ends all of it and removes its files.
 #[derive(Debug)]
 pub struct Stage {
-    manager: ManagerProcess,
+    managers: ManagerCluster,
     /// Commits rows.
     pub writer: Writer,
     /// Looks for two writable servers.
     pub watcher: Watcher,
-    plot: Plot,
     // Last, so that it is dropped last: the manager's files are in its folder.
     fleet: Fleet,
 }
 
 impl Stage {
-    /// Starts servers and manager, lets it find them from the primary, and starts to write.
+    /// Starts servers and managers, lets them find the servers from the primary, and starts to write.
     ///
     /// # Errors
     /// When something does not start, or is not found.
-    pub async fn set(mut plot: Plot) -> Result<Self> {
+    pub async fn set(plot: Plot) -> Result<Self> {
         let fleet = plot.fleet.clone().build().await?;
-        let manager = ManagerProcess::start(&plot.program, &plot.configuration(), &manager_dir(&fleet)).await?;
-        // A restarted manager is found where it was.
-        let address = manager.url("").trim_start_matches("http://").to_owned();
-        plot.settings.entry("ListenAddress").or_insert(Value::String(address));
+        let managers = ManagerCluster::prepare(&fleet, &plot.program, plot.managers, &plot.configuration())?;
+        managers.start(SETTLE_LIMIT).await?;
         let (watcher, writer) = (Watcher::start(&fleet), Writer::start(&fleet, plot.writer.clone()));
-        let stage = Self { manager, writer, watcher, plot, fleet };
+        let stage = Self { managers, writer, watcher, fleet };
         let primary = stage.fleet.server(0).clone();
         stage.ask(&format!("/api/discover/{}/{}", primary.key().host, primary.key().port)).await?;
         stage.settled(&primary).await?;
@@ -104,25 +109,37 @@ impl Stage {
         &self.fleet
     }
 
-    /// Returns the manager.
-    pub fn manager(&self) -> &ManagerProcess {
-        &self.manager
+    /// Returns the managers.
+    pub fn managers(&self) -> &ManagerCluster {
+        &self.managers
     }
 
-    /// Returns the manager's journal, which can be read also while the manager is dead.
+    /// Returns the manager, where there is one; else the first that runs.
+    pub fn manager(&self) -> &ManagerNode {
+        self.managers.running().next().unwrap_or_else(|| self.managers.node(0))
+    }
+
+    /// Returns the journal of [`Stage::manager`], which can be read also while it is dead.
     ///
     /// # Errors
     /// As [`Journal::open`].
     pub fn journal(&self) -> Result<Journal> {
-        Journal::open(&manager_dir(&self.fleet).join("orchestrator.sqlite3"))
+        self.manager().journal()
     }
 
-    /// Asks the manager's API.
+    /// Asks the API of the managers that run, one after the other, until one answers: each can answer for all.
     ///
     /// # Errors
-    /// As [`http::get_json`].
+    /// When none does: with what the last one said.
     pub async fn ask(&self, path: &str) -> Result<Value> {
-        self.manager.get_json(path).await
+        let mut outcome = Err(anyhow::anyhow!("no manager runs"));
+        for node in self.managers.running() {
+            outcome = node.get_json(path).await;
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
     }
 
     /// Kills the manager (SIGKILL) and starts it again on the same store, port and configuration.
@@ -130,10 +147,9 @@ impl Stage {
     /// # Errors
     /// When it does not start.
     pub async fn restart_manager(&mut self) -> Result<()> {
-        self.manager.kill9()?;
-        let (config, dir) = (self.plot.configuration(), manager_dir(&self.fleet));
-        self.manager = ManagerProcess::start(&self.plot.program, &config, &dir).await?;
-        Ok(())
+        let manager = self.managers.node(0);
+        manager.kill9()?;
+        manager.start().await
     }
 
     /// Returns the server that is open to writes, as `root` sees it; nothing when there is none.
@@ -152,26 +168,29 @@ impl Stage {
         Ok(found)
     }
 
-    /// Waits until the manager sees what is so: one cluster with `primary` at its head and open to writes, all other
-    /// servers replicating from it, nobody in downtime.
+    /// Waits until every manager that runs sees what is so: one cluster with `primary` at its head and open to writes, all
+    /// other servers replicating from it, nobody in downtime.
     ///
     /// # Errors
-    /// When it does not see that within a minute: with what it sees.
+    /// When one does not see that within a minute: with what it sees.
     pub async fn settled(&self, primary: &Server) -> Result<()> {
         let until = Instant::now() + SETTLE_LIMIT;
         let key = primary.key();
-        loop {
-            let seen = self.ask(&format!("/api/cluster/instance/{}/{}", key.host, key.port)).await;
-            let wrong = match &seen {
-                Ok(members) => wrong(members, key, self.fleet.servers().len()),
-                Err(error) => Some(format!("{error:#}")),
-            };
-            let Some(wrong) = wrong else { return Ok(()) };
-            if Instant::now() > until {
-                bail!("the manager does not see a healthy fleet: {wrong}");
+        for node in self.managers.running() {
+            loop {
+                let seen = node.get_json(&format!("/api/cluster/instance/{}/{}", key.host, key.port)).await;
+                let wrong = match &seen {
+                    Ok(members) => wrong(members, key, self.fleet.servers().len()),
+                    Err(error) => Some(format!("{error:#}")),
+                };
+                let Some(wrong) = wrong else { break };
+                if Instant::now() > until {
+                    bail!("manager {} does not see a healthy fleet: {wrong}", node.index() + 1);
+                }
+                tokio::time::sleep(LOOK).await;
             }
-            tokio::time::sleep(LOOK).await;
         }
+        Ok(())
     }
 
     /// Waits until every running server but `primary` replicates from it, and returns how long that took.
@@ -185,6 +204,19 @@ impl Stage {
         Ok(begun.elapsed())
     }
 
+    /// Returns what the managers say of something that did not come to pass with this server.
+    pub async fn excuse(&self, key: &InstanceKey) -> String {
+        let mut text = String::new();
+        for node in self.managers.running() {
+            let explained = match node.get_json(&format!("/api/v2/explain/{key}")).await {
+                Ok(explained) => format!("{:#}\n{:#}", explained["diagnoses"], explained["decision"]),
+                Err(error) => format!("{error:#}"),
+            };
+            text.push_str(&format!("manager {} explains: {explained}\n", node.index() + 1));
+        }
+        text + &self.managers.log_tails(60)
+    }
+
     /// Acknowledges a recovery, so that it does not block the next one.
     ///
     /// # Errors
@@ -193,12 +225,12 @@ impl Stage {
         self.ask(&format!("/api/ack-recovery/uid/{uid}?comment=lab")).await.map(drop)
     }
 
-    /// Ends manager, writer and watcher, and returns the servers with what was seen.
+    /// Ends managers, writer and watcher, and returns the servers with what was seen.
     pub async fn end(self) -> (Fleet, Record, Vec<TwoWritable>) {
-        let Self { manager, writer, watcher, fleet, .. } = self;
+        let Self { managers, writer, watcher, fleet } = self;
         let record = writer.stop().await;
         let two_writable = watcher.stop().await;
-        drop(manager);
+        drop(managers);
         (fleet, record, two_writable)
     }
 
@@ -209,18 +241,10 @@ impl Stage {
     /// When the manager refuses.
     pub async fn brought_back(&self, key: &InstanceKey) -> Result<()> {
         for what in ["discover", "end-downtime"] {
-            let url = self.manager.url(&format!("/api/{what}/{}/{}", key.host, key.port));
-            let (status, body) = http::get(&url).await?;
-            if status != 200 {
-                bail!("{url} answers {status}: {body}");
-            }
+            self.ask(&format!("/api/{what}/{}/{}", key.host, key.port)).await?;
         }
         Ok(())
     }
-}
-
-fn manager_dir(fleet: &Fleet) -> PathBuf {
-    Path::new(fleet.dir()).join("manager")
 }
 
 /// Returns what is wrong with a cluster as the API shows it; nothing when all is well.

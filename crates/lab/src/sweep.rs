@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::address::Block;
+use crate::disk;
 use crate::netns;
 use crate::paths::{remove_dir, run_dir, servers_dir};
 use crate::process::{Signal, send};
@@ -65,12 +66,13 @@ pub(crate) fn clear(block: &Block) -> Result<()> {
         tracing::info!(pid, "ending a left-over server");
         send(pid, Signal::Kill)?;
     }
+    disk::unmount_below(&dir)?;
     netns::remove(block.number)?;
     remove_dir(&dir)
 }
 
 /// Returns the processes that were started with a file or folder below `dir` as an argument.
-fn processes_of(dir: &Path) -> Vec<u32> {
+pub(crate) fn processes_of(dir: &Path) -> Vec<u32> {
     let wanted = format!("{}/", dir.display());
     let entries = fs::read_dir("/proc").into_iter().flatten();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());

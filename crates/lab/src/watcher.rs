@@ -1,7 +1,7 @@
 //! Looks all the time whether two servers are open to writes at one time.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mysql::{Access, Session};
 use tokio::task::JoinSet;
@@ -12,42 +12,24 @@ use crate::dialect;
 use crate::fleet::Fleet;
 use crate::product::Accounts;
 use crate::server::access;
+use crate::spans::{Answer, Overlap, Span, SpanLog, overlaps};
 
 /// How often each server is asked.
 const PERIOD: Duration = Duration::from_millis(20);
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_millis(500);
 
-/// A time in which a server was surely open to writes: from its first answer that said so to the moment before the last
-/// question that was answered so. The true time is a little longer, never shorter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenSpan {
-    /// Which server.
-    pub server: InstanceKey,
-    /// When it was first known to be open.
-    pub from: Instant,
-    /// When it was last known to be open.
-    pub until: Instant,
-}
+/// A time in which a server was surely open to writes.
+pub type OpenSpan = Span<InstanceKey>;
 
 /// A time in which two servers were surely open to writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TwoWritable {
-    /// The one.
-    pub first: InstanceKey,
-    /// The other.
-    pub second: InstanceKey,
-    /// Since when.
-    pub from: Instant,
-    /// For how long, at least.
-    pub lasted: Duration,
-}
+pub type TwoWritable = Overlap<InstanceKey>;
 
 /// Asks every server every 20 ms, as an application would: over the network, so that a server that is cut off or frozen
 /// is not open to anybody.
 #[derive(Debug)]
 pub struct Watcher {
-    seen: Arc<Mutex<Vec<OpenSpan>>>,
+    seen: Arc<SpanLog<InstanceKey>>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -66,7 +48,7 @@ impl Watcher {
 
     /// Returns the times in which servers were open to writes, until now.
     pub fn writable(&self) -> Vec<OpenSpan> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen.all()
     }
 
     /// Returns the times in which two servers were open to writes, until now.
@@ -82,29 +64,15 @@ impl Watcher {
     }
 }
 
-async fn watch(key: InstanceKey, query: &'static str, seen: &Mutex<Vec<OpenSpan>>) {
+async fn watch(key: InstanceKey, query: &'static str, seen: &SpanLog<InstanceKey>) {
     let access = access(Accounts::APPLICATION, LIMIT);
-    let mut session = None;
-    // The place in `seen` of the time that is not over.
-    let mut open: Option<usize> = None;
+    let (mut session, mut open) = (None, None);
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let asked = Instant::now();
-        if !is_open(&mut session, &key, &access, query).await {
-            open = None;
-            continue;
-        }
-        let answered = Instant::now();
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match open {
-            Some(index) => seen[index].until = asked,
-            None => {
-                open = Some(seen.len());
-                seen.push(OpenSpan { server: key.clone(), from: answered, until: answered });
-            }
-        }
+        let answer = Answer::of(is_open(&mut session, &key, &access, query)).await;
+        seen.keep(&key, &mut open, &answer);
     }
 }
 
@@ -115,47 +83,4 @@ async fn is_open(session: &mut Option<Session>, key: &InstanceKey, access: &Acce
     let Some(session) = session else { return false };
     let rows = session.rows(query).await.unwrap_or_default();
     rows.first().and_then(|row| row.get(0)).is_some_and(|closed| closed == "0")
-}
-
-/// Returns what the times of different servers have in common.
-fn overlaps(times: &[OpenSpan]) -> Vec<TwoWritable> {
-    let mut found = Vec::new();
-    for (index, first) in times.iter().enumerate() {
-        for second in times[index + 1..].iter().filter(|second| second.server != first.server) {
-            let (from, until) = (first.from.max(second.from), first.until.min(second.until));
-            if from < until {
-                let (first, second) = (first.server.clone(), second.server.clone());
-                found.push(TwoWritable { first, second, from, lasted: until - from });
-            }
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn times(spans: &[(&str, u64, u64)]) -> Vec<OpenSpan> {
-        let begun = Instant::now();
-        let at = |millis| begun + Duration::from_millis(millis);
-        let watched = |(name, from, until): &(&str, u64, u64)| OpenSpan {
-            server: InstanceKey::new(*name, 1),
-            from: at(*from),
-            until: at(*until),
-        };
-        spans.iter().map(watched).collect()
-    }
-
-    #[test]
-    fn one_after_the_other_is_fine() {
-        assert!(overlaps(&times(&[("a", 0, 100), ("b", 100, 200), ("a", 300, 400)])).is_empty());
-    }
-
-    #[test]
-    fn both_at_one_time_is_found_with_its_length() {
-        let found = overlaps(&times(&[("a", 0, 100), ("b", 80, 200)]));
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].lasted, Duration::from_millis(20));
-    }
 }

@@ -1,28 +1,11 @@
 //! Short forms of the long campaigns, with the built programs: what `lab` promises at its command line.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::path::{Path, PathBuf};
+mod built;
+
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
-/// Returns the manager's program, built. A test of one package is not given the programs of another, so it asks cargo,
-/// which has nothing to do when it is up to date.
-fn manager() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        if let Some(own) = std::env::var_os("ORCHESTRATOR_BIN") {
-            return own.into();
-        }
-        let built =
-            Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "orchestrator-server"]).output().unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        lab().parent().unwrap().join("orchestrator")
-    })
-}
-
-fn lab() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_lab"))
-}
+use built::{lab, manager};
 
 /// Runs `lab` with these words and returns what it wrote, after it ended well.
 fn held(words: &str) -> String {
@@ -34,11 +17,30 @@ fn held(words: &str) -> String {
 }
 
 #[test]
-fn demo_tells_a_failover_and_ends() {
+fn demo_tells_how_leadership_moves_and_a_failover_and_ends() {
     let told = held("demo --once");
-    for expected in ["WRITES GO ON", "Certificate:  no acknowledged transaction is lost", "longest pause", " 0 lost."] {
+    let expected = [
+        "./demo kill-leader",
+        " LEADS",
+        "Nobody led for ",
+        "The writer did not notice",
+        "WRITES GO ON",
+        "Certificate:  no acknowledged transaction is lost",
+        "longest pause",
+        " 0 lost.",
+    ];
+    for expected in expected {
         assert!(told.contains(expected), "no {expected:?} in:\n{told}");
     }
+}
+
+#[test]
+fn without_a_demo_there_is_no_leader_to_kill() {
+    let nowhere = std::env::temp_dir().join(format!("lab-without-demo-{}", std::process::id()));
+    let refused =
+        Command::new(lab()).args(["demo", "kill-leader"]).env("ORCHESTRATOR_LAB_DIR", nowhere).output().unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no demo runs"));
 }
 
 #[test]
@@ -80,9 +82,65 @@ fn what_is_no_failure_is_left_alone() {
 }
 
 #[test]
+fn another_manager_leads_and_serves_when_the_leader_dies() {
+    // How fast is for the benchmark to say, on a machine that does nothing else.
+    let table = held("bench raft-leader --rounds 2 --p99-ms 30000");
+    assert!(table.contains("| a write is served |    2 |") && table.contains("two leaders at one time: 0"), "{table}");
+}
+
+#[test]
+fn leadership_goes_where_it_is_sent() {
+    held("bench raft-leader --transfer --rounds 3 --p99-ms 30000");
+}
+
+#[test]
+fn commands_through_three_managers_leave_bounded_files_and_a_follower_catches_up() {
+    let told = held("bench raft-log --commands 2000 --least 1");
+    assert!(told.contains("caught up within"), "{told}");
+}
+
+#[test]
+fn a_leader_that_is_cut_off_together_with_the_primary_is_replaced_and_so_is_the_primary() {
+    let table = held("campaign raft-cuts --scenario leader-with-primary --rounds 1 --calm 2");
+    assert!(table.contains("clients write again"), "{table}");
+}
+
+#[test]
+fn a_leader_in_the_minority_stops_and_costs_nothing_when_it_returns() {
+    held("campaign raft-cuts --scenario leader-alone --rounds 1 --calm 2");
+    held("campaign raft-cuts --scenario leader-minority-of-five --rounds 1 --calm 2");
+}
+
+#[test]
+fn cuts_in_one_direction_are_no_reason_for_two_leaders() {
+    held("campaign raft-cuts --scenario asymmetric --rounds 4 --calm 2");
+}
+
+#[test]
+fn a_leader_that_alone_does_not_see_the_primary_hands_over() {
+    held("campaign raft-cuts --scenario leader-from-primary --rounds 1 --calm 2");
+}
+
+#[test]
+fn a_flapping_network_and_a_lonely_follower_change_nothing_in_the_end() {
+    held("campaign raft-cuts --scenario flapping --rounds 1 --calm 2");
+    held("campaign raft-cuts --scenario follower-alone --rounds 1 --calm 2");
+}
+
+#[test]
+fn the_next_leader_completes_a_recovery_once() {
+    held("campaign raft-crash --rounds 3");
+}
+
+#[test]
+fn a_full_disk_and_a_lost_file_cost_one_manager_only() {
+    held("campaign raft-disk --rounds 1");
+}
+
+#[test]
 fn campaigns_are_listed() {
     let list = held("campaign --list");
-    for name in ["no-failover", "freeze", "cut", "crash"] {
+    for name in ["no-failover", "freeze", "cut", "crash", "raft-cuts", "raft-crash", "raft-disk"] {
         assert!(list.contains(&format!("{name}  (")), "{list}");
     }
 }

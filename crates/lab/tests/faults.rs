@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use lab::{Accounts, Fleet, Product, Tree, Writer, WriterOptions};
+use lab::{Accounts, Fleet, Party, Product, Tree, Writer, WriterOptions};
 use mysql::{ErrorKind, Session};
 
 /// How long anything may take that takes a second on an idle machine.
@@ -33,6 +33,39 @@ async fn a_cut_server_vanishes_without_a_reset_and_comes_back() -> Result<()> {
     assert_eq!(replica.value("SELECT COUNT(*) FROM app.writes").await?, "0");
 
     fleet.heal(primary)?;
+    fleet.in_sync_with(primary, PATIENCE).await?;
+    Session::connect(primary.key(), &Accounts::access(Accounts::APPLICATION)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_are_cut_apart_in_one_direction_or_both_and_nobody_else() -> Result<()> {
+    let fleet = Fleet::builder().product(Product::MariaDb1011).primary_with_replicas(2).in_namespaces().build().await?;
+    let (primary, replica, other) = (fleet.server(0), fleet.server(1), fleet.server(2));
+    let (primary_party, replica_party) = (fleet.party(primary)?, fleet.party(replica)?);
+    let write = async |row: u8| primary.sql(&format!("INSERT INTO app.writes VALUES (1, {row}, 1)")).await;
+    let rows = async |server: &lab::Server| server.value("SELECT COUNT(*) FROM app.writes").await;
+
+    // What the replica says is lost, what it is told arrives: a stream needs no answer for a while.
+    fleet.cut_one_way(&[replica_party], &[primary_party])?;
+    write(1).await?;
+    replica.has_executed(&primary.executed().await?, PATIENCE).await?;
+    fleet.heal_all()?;
+
+    // The other way round, nothing arrives.
+    fleet.cut_one_way(&[primary_party], &[replica_party])?;
+    write(2).await?;
+    other.has_executed(&primary.executed().await?, PATIENCE).await?;
+    assert_eq!(rows(replica).await?, "1");
+
+    fleet.cut_apart(&[primary_party], &[replica_party, Party::CLIENT])?;
+    let error = Session::connect(primary.key(), &hasty(Accounts::APPLICATION)).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::ConnectTimeout(_)), "no word from the router, but: {error}");
+    Session::connect(replica.key(), &Accounts::access(Accounts::APPLICATION)).await?;
+    write(3).await?;
+    other.has_executed(&primary.executed().await?, PATIENCE).await?;
+
+    fleet.heal_all()?;
     fleet.in_sync_with(primary, PATIENCE).await?;
     Session::connect(primary.key(), &Accounts::access(Accounts::APPLICATION)).await?;
     Ok(())

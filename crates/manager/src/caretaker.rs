@@ -21,7 +21,7 @@ pub(crate) async fn tell_alive(hub: Arc<Hub>) {
             command: "http".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             backend: hub.store.path().display().to_string(),
-            active: true,
+            active: hub.office.mandate().is_ok(),
             started: hub.started,
             at: hub.now(),
         };
@@ -163,34 +163,47 @@ pub(crate) async fn age(hub: Arc<Hub>) {
             recovery_block: config.recovery.recovery_block,
             ..Retention::default()
         };
-        if let Err(error) = hub.declare(Command::Expire { now: hub.now(), retention }).await {
+        // One node lets rows of all go.
+        let mandate = hub.office.mandate().ok();
+        if let Some(mandate) = &mandate
+            && let Some(Err(error)) = mandate.run(hub.declare(Command::Expire { now: hub.now(), retention })).await
+        {
             tracing::debug!(%error, "old rows were not removed");
         }
         if hub.now().since(names_asked) >= config.resolve.expiry {
             hub.names.expire_hosts();
             names_asked = hub.now();
         }
-        forget_unseen(&hub, config.discovery.forget_after);
-        welcome_back(&hub).await;
+        forget_unseen(&hub, config.discovery.forget_after, mandate.is_some()).await;
+        if let Some(mandate) = mandate {
+            mandate.run(welcome_back(&hub)).await;
+        }
     }
 }
 
-fn forget_unseen(hub: &Hub, after: Duration) {
-    let now = hub.now();
-    let unseen: Vec<InstanceKey> = hub
-        .snapshot()
+/// Forgets what this node has not seen for long. What all nodes watch is taken from all of them, by the one that acts.
+async fn forget_unseen(hub: &Hub, after: Duration, acts: bool) {
+    let snapshot = hub.snapshot();
+    let now = snapshot.now;
+    let unseen = snapshot
         .watched
         .values()
         .filter(|watched| now.since(watched.seen.unwrap_or(watched.first_heard)) > after)
-        .map(|watched| watched.key.clone())
-        .collect();
-    if unseen.is_empty() {
-        return;
+        .map(|watched| watched.key.clone());
+    let (shared, own): (Vec<_>, Vec<_>) = unseen.partition(|key| snapshot.declared.watched.contains(key));
+    if !own.is_empty() {
+        tracing::info!(count = own.len(), "forgetting instances that were not seen for long");
+        watcher::unwatch(hub, &own);
+        if let Err(error) = hub.store.forget_instances(own) {
+            tracing::warn!(%error, "instances were not removed from the store");
+        }
     }
-    tracing::info!(count = unseen.len(), "forgetting instances that were not seen for long");
-    watcher::unwatch(hub, &unseen);
-    if let Err(error) = hub.store.forget_instances(unseen) {
-        tracing::warn!(%error, "instances were not removed from the store");
+    if acts && !shared.is_empty() {
+        tracing::info!(count = shared.len(), "forgetting instances that were not seen for long, on all nodes");
+        // Whoever finds one of them again may watch it at once.
+        if let Err(error) = hub.declare(Command::Forget { keys: shared, at: now, until: now }).await {
+            tracing::warn!(%error, "instances were not forgotten");
+        }
     }
 }
 

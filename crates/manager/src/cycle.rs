@@ -8,7 +8,7 @@ use analysis::{Code, Diagnosis};
 use topology::{InstanceKey, Timestamp};
 
 use crate::hub::Hub;
-use crate::{pulse, recovery, suspicion};
+use crate::{pulse, recovery, resume, suspicion};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -24,6 +24,9 @@ pub(crate) async fn run(hub: Arc<Hub>) {
         tokio::select! {
             () = due => {}
             () = hub.nudge.notified() => {}
+        }
+        if let Ok(mandate) = hub.office.mandate() {
+            resume::adopt(&hub, &mandate);
         }
         let view = hub.view();
         pulse::keep_all(&hub, &view);
@@ -48,11 +51,14 @@ fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
         | Code::DeadPrimaryAndReplicas => suspicion::suspect(hub, &diagnosis.subject),
         _ => {}
     }
-    if settled && is_told(diagnosis.code) {
+    if settled
+        && is_told(diagnosis.code)
+        && let Ok(mandate) = hub.office.mandate()
+    {
         // Hooks may take long, and the next cycle must not wait for them.
         let (hub_of_task, diagnosis) = (Arc::clone(hub), diagnosis.clone());
         hub.spawn(async move {
-            if let Err(error) = recovery::detect(&hub_of_task, &diagnosis, true).await {
+            if let Some(Err(error)) = mandate.run(recovery::detect(&hub_of_task, &diagnosis, true)).await {
                 tracing::warn!(instance = %diagnosis.subject, code = %diagnosis.code, %error, "a detection was not told");
             }
         });

@@ -177,11 +177,12 @@ async fn join_names(hub: &Hub, config: &Config, instance: &mut Instance) -> BTre
 }
 
 /// The process list of a source tells hosts of replicas, not their ports: a guess that nobody ever answered at is no
-/// instance, unless a replica names it as its source.
+/// instance, unless a replica names it as its source, or another node of ours did read it.
 fn drop_if_never_there(hub: &Hub, key: &InstanceKey) {
     const ENOUGH: u32 = 3;
     let hopeless = hub.observatory.get(key).is_some_and(|watched| watched.seen.is_none() && watched.failures >= ENOUGH);
-    if hopeless && hub.view().graph.replicas(key).is_empty() {
+    let is_declared = hub.store.declared().watched.contains(key);
+    if hopeless && !is_declared && hub.view().graph.replicas(key).is_empty() {
         tracing::info!(instance = %key, "never answered: not watched any more");
         watcher::unwatch(hub, std::slice::from_ref(key));
     }

@@ -2,30 +2,63 @@
 //!
 //! Nothing is chosen here. Steps of one stage run side by side; a required step that fails ends the plan. Before the new
 //! primary takes writes, the end is a retreat: stopped receivers are started again, and the next cycle decides anew.
-//! After that there is no way back: the plan goes on, and what fails is reported.
+//! After that there is no way back: the plan goes on, and what fails is reported. When the mandate ends, nothing more is
+//! done, undone or journaled here: the next leader goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use planner::{Action, HookList, Outcome, Plan, Step};
-use store::{Command, Ending, StepOutcome};
+use store::{Command, Ending, Refusal, StepOutcome};
 use topology::InstanceKey;
 
 use crate::hooks::{self, Facts, Report, Shell};
 use crate::hub::{Hub, lock};
+use crate::mandate::Mandate;
 use crate::recovery::Recovered;
-use crate::{hands, narrator};
+use crate::{Error, hands, narrator};
 
 /// A plan that is being carried out.
 pub(crate) struct Run {
+    /// The right to do so.
+    pub(crate) mandate: Mandate,
     pub(crate) uid: String,
     pub(crate) epoch: u64,
     pub(crate) plan: Plan,
     pub(crate) told: Facts,
-    /// Steps that an earlier process finished, by number.
+    /// Steps that have an outcome, by number; also those that an earlier executor did.
     pub(crate) finished: BTreeMap<u32, Outcome>,
+    /// Steps that an earlier executor began: what they do may have been done.
+    pub(crate) begun_before: BTreeSet<u32>,
+}
+
+impl Run {
+    /// Returns the run of a plan that nobody began.
+    pub(crate) fn new(mandate: &Mandate, uid: String, epoch: u64, plan: Plan, told: Facts) -> Self {
+        let mandate = mandate.clone();
+        Self { mandate, uid, epoch, plan, told, finished: BTreeMap::new(), begun_before: BTreeSet::new() }
+    }
+}
+
+/// What hooks are run for.
+pub(crate) enum Occasion {
+    /// A detection.
+    Detection {
+        /// Its number.
+        id: i64,
+        /// An earlier executor may have run them.
+        again: bool,
+    },
+    /// A recovery.
+    Recovery {
+        /// Which.
+        uid: String,
+        /// An earlier executor may have run them.
+        again: bool,
+    },
 }
 
 /// What one step came to.
@@ -35,8 +68,12 @@ struct Ended {
     message: String,
 }
 
-/// Carries `run` through to its end. Errors end up in the journal and in what is returned.
-pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Recovered {
+/// Carries `run` through to its end. What fails ends up in the journal and in what is returned.
+///
+/// # Errors
+/// [`Error::Consensus`] and [`Error::Store`] when the recovery is not this node's any more: nothing is undone then, and
+/// nothing journaled. Whoever leads goes on from the journal.
+pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, Error> {
     let mut errors = Vec::new();
     let mut lost: Vec<InstanceKey> = run.plan.lost.iter().map(|lost| lost.key.clone()).collect();
     let mut promoted = run.finished.get(&run.plan.point_of_no_return()) == Some(&Outcome::Done);
@@ -51,7 +88,7 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Recovered {
         }
         run.told.set("lostReplicas", narrator::list(&lost));
         run.told.set("countLostReplicas", lost.len().to_string());
-        let ended = perform_stage(hub, &run, &stage).await;
+        let ended = perform_stage(hub, &run, &stage).await?;
         for (step, ended) in stage.iter().zip(ended) {
             match (&step.action, ended.outcome) {
                 (_, Outcome::Failed) => {
@@ -71,9 +108,24 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Recovered {
         }
     }
     if !promoted {
+        hub.office.check(&run.mandate)?;
         retreat(hub, &mut run).await;
     }
-    close(hub, run, promoted, lost, errors).await
+    // What could not be undone is the next leader's to undo: it must not find this closed.
+    hub.office.check(&run.mandate)?;
+    Ok(close(hub, run, promoted, lost, errors).await)
+}
+
+/// Ends a recovery in which an earlier executor had failed before anybody was promoted: undoes what must not stay.
+///
+/// # Errors
+/// [`Error::Consensus`] when the recovery is not this node's any more.
+pub(crate) async fn give_up(hub: &Arc<Hub>, mut run: Run, why: &str) -> Result<(), Error> {
+    let lost = run.plan.lost.iter().map(|lost| lost.key.clone()).collect();
+    retreat(hub, &mut run).await;
+    hub.office.check(&run.mandate)?;
+    close(hub, run, false, lost, vec![why.to_owned()]).await;
+    Ok(())
 }
 
 fn stages(plan: &Plan) -> Vec<Vec<Step>> {
@@ -87,26 +139,37 @@ fn stages(plan: &Plan) -> Vec<Vec<Step>> {
     stages
 }
 
-async fn perform_stage(hub: &Arc<Hub>, run: &Run, stage: &[Step]) -> Vec<Ended> {
+async fn perform_stage(hub: &Arc<Hub>, run: &Run, stage: &[Step]) -> Result<Vec<Ended>, Error> {
     let side_by_side = hub.policy().parallel_moves.max(1);
-    let steps: Vec<BoxFuture<'_, Ended>> = stage.iter().map(|step| perform_step(hub, run, step).boxed()).collect();
-    stream::iter(steps).buffered(side_by_side).collect().await
+    let steps: Vec<BoxFuture<'_, Result<Ended, Error>>> =
+        stage.iter().map(|step| perform_step(hub, run, step).boxed()).collect();
+    stream::iter(steps).buffered(side_by_side).try_collect().await
 }
 
-async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {
+async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Result<Ended, Error> {
     let number = step.number;
     if let Some(outcome) = run.finished.get(&number) {
-        return Ended { number, outcome: *outcome, message: "done before".to_owned() };
+        return Ok(Ended { number, outcome: *outcome, message: "done before".to_owned() });
     }
     let (uid, epoch) = (run.uid.clone(), run.epoch);
     let journaled = hub.declare(Command::StepStarted { uid: uid.clone(), epoch, number, at: hub.now() }).await;
     if let Err(error) = journaled {
+        if is_taken_from_us(&error) {
+            if error.refusal().is_none() {
+                // Without a majority nothing goes on here; with it back, this is begun anew from the journal.
+                run.mandate.end();
+            }
+            return Err(error.into());
+        }
         // What is not in the journal is not done: nobody could go on with it.
-        return Ended { number, outcome: Outcome::Failed, message: format!("not begun: {error}") };
+        return Ok(Ended { number, outcome: Outcome::Failed, message: format!("not begun: {error}") });
     }
-    let (outcome, message) = match perform(hub, run, &step.action).await {
+    // Confirming the beginning may have taken longer than the lease.
+    hub.office.check(&run.mandate)?;
+    let (outcome, message) = match perform(hub, run, step).await {
         Ok((outcome, message)) => (outcome, message),
-        Err(message) => (Outcome::Failed, message),
+        // One that failed because this node may not act any more has not failed: the next leader does it.
+        Err(message) => hub.office.check(&run.mandate).map(|()| (Outcome::Failed, message))?,
     };
     if hub.halt_in_step == Some(number) {
         tracing::warn!(recovery = %uid, step = number, "drill: halting here");
@@ -134,18 +197,32 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Ended {
         }
     });
     narrator::tell_step(hub, &uid, step, outcome, &message);
-    Ended { number, outcome, message }
+    Ok(Ended { number, outcome, message })
 }
 
-async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Result<(Outcome, String), String> {
-    match action {
+/// True when a recovery that cannot journal this way is not this node's any more, or may not be: another one leads, no
+/// majority confirms, or another executor raised the epoch.
+fn is_taken_from_us(error: &consensus::Error) -> bool {
+    match error {
+        consensus::Error::Store(_) => matches!(
+            error.refusal(),
+            Some(Refusal::StaleEpoch { .. } | Refusal::RecoveryEnded { .. } | Refusal::UnknownRecovery { .. })
+        ),
+        _ => true,
+    }
+}
+
+async fn perform(hub: &Arc<Hub>, run: &Run, step: &Step) -> Result<(Outcome, String), String> {
+    match &step.action {
         Action::RunHooks(list) => {
             let mut told = run.told.clone();
             if *list == HookList::PreFailover {
                 // Scripts take a named successor for the new primary, and nobody was promoted yet.
                 told.clear_successor();
             }
-            let reports = run_hooks(hub, *list, &told, Some(&run.uid)).await;
+            let again = run.begun_before.contains(&step.number);
+            let occasion = Occasion::Recovery { uid: run.uid.clone(), again };
+            let reports = run_hooks(hub, *list, &told, &occasion).await;
             let count = reports.len();
             match reports.into_iter().find_map(|report| report.failure) {
                 Some(failure) => Err(failure),
@@ -153,12 +230,19 @@ async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Result<(Outcome,
                 None => Ok((Outcome::Done, format!("{count} hooks ran"))),
             }
         }
-        _ => hands::perform(hub, run, action).await,
+        action => hands::perform(hub, run, action).await,
     }
 }
 
 /// Runs the hooks of `list` and returns how each went. Lists that may refuse stop at the first failure.
-pub(crate) async fn run_hooks(hub: &Arc<Hub>, list: HookList, told: &Facts, uid: Option<&str>) -> Vec<Report> {
+///
+/// A hook that runs when this is dropped is left alone: half a hook is worse than one that is run again, and each knows by
+/// its id whether it is.
+pub(crate) async fn run_hooks(hub: &Arc<Hub>, list: HookList, told: &Facts, occasion: &Occasion) -> Vec<Report> {
+    let (uid, about, again) = match occasion {
+        Occasion::Detection { id, again } => (None, format!("detection-{id}"), *again),
+        Occasion::Recovery { uid, again } => (Some(uid.as_str()), uid.clone(), *again),
+    };
     let config = hub.config();
     let shell = Shell { command: config.hooks.shell.clone(), timeout: config.hooks.timeout };
     let hooks = match list {
@@ -172,7 +256,10 @@ pub(crate) async fn run_hooks(hub: &Arc<Hub>, list: HookList, told: &Facts, uid:
     for (number, hook) in hooks.iter().enumerate() {
         let name = format!("{} hook {} of {}", list.key(), number + 1, hooks.len());
         narrator::tell_hook_begins(hub, uid, &name, hook).await;
-        let report = hooks::run(&shell, hook, told).await;
+        let mut told = told.clone();
+        told.set("hookID", format!("{about}/{}/{}", list.key(), number + 1));
+        told.set("hookRepeat", again.to_string());
+        let report = run_hook(hub, shell.clone(), hook.clone(), told).await;
         narrator::tell_hook_ended(hub, uid, &name, &report).await;
         let failed = report.failure.is_some();
         reports.push(report);
@@ -183,26 +270,48 @@ pub(crate) async fn run_hooks(hub: &Arc<Hub>, list: HookList, told: &Facts, uid:
     reports
 }
 
+/// Runs one hook as a task of its own, which ends with the hook, or with this process.
+async fn run_hook(hub: &Arc<Hub>, shell: Shell, hook: String, told: Facts) -> Report {
+    let abandoned = hub.abandoned.clone();
+    let running = hub.tasks.spawn(async move {
+        tokio::select! {
+            () = abandoned.cancelled() => None,
+            report = hooks::run(&shell, &hook, &told) => Some(report),
+        }
+    });
+    running.await.ok().flatten().unwrap_or_else(|| Report {
+        took: Duration::ZERO,
+        output: String::new(),
+        failure: Some("abandoned: the manager stops".to_owned()),
+    })
+}
+
 /// Undoes what must not stay when nobody was promoted: receivers that were stopped are started again. A candidate that
 /// may have been opened for writes is on record as demoted, so that it is fenced when it is met again.
 async fn retreat(hub: &Arc<Hub>, run: &mut Run) {
     // Scripts take a named successor for the new primary.
     run.told.clear_successor();
+    // A step that failed, or that an earlier executor began, may have done all it does.
+    let is_begun = |step: &Step| run.finished.contains_key(&step.number) || run.begun_before.contains(&step.number);
+    let is_done = |step: &Step| run.finished.get(&step.number) == Some(&Outcome::Done);
+    // One that failed since its server went away is not waited for once more.
+    let answers = |key: &InstanceKey| hub.observatory.get(key).is_some_and(|watched| watched.is_valid());
     for step in &run.plan.steps {
         match &step.action {
-            Action::StopReceiver { replica, .. } if run.finished.get(&step.number) == Some(&Outcome::Done) => {
-                if let Err(error) = hands::start_receiver(hub, replica).await {
+            Action::StopReceiver { replica, .. } if is_done(step) || (is_begun(step) && answers(replica)) => {
+                if let Err(error) = hands::start_receiver(hub, &run.mandate, replica).await {
                     narrator::tell(hub, &run.uid, format!("cannot start the receiver of {replica} again: {error}"));
                 }
             }
-            Action::Promote { server, .. } if run.finished.contains_key(&step.number) => {
+            Action::Promote { server, .. } if is_begun(step) => {
                 hands::disown(hub, run, server).await;
             }
-            Action::Fence { server, .. } if run.finished.contains_key(&step.number) => {
+            Action::Fence { server, .. } if is_begun(step) => {
                 // A candidate that may have been opened for writes leaves the old primary closed.
                 let promoting = run.finished.contains_key(&run.plan.point_of_no_return());
-                let was_fenced = run.finished.get(&step.number) == Some(&Outcome::Done) && !promoting;
-                if let Err(error) = hands::unfence(hub, server, was_fenced).await {
+                let outcome = run.finished.get(&step.number);
+                let was_fenced = matches!(outcome, None | Some(Outcome::Done)) && !promoting;
+                if let Err(error) = hands::unfence(hub, &run.mandate, server, was_fenced).await {
                     narrator::tell(hub, &run.uid, format!("{server} may still be read-only: {error}"));
                 }
             }
@@ -211,7 +320,8 @@ async fn retreat(hub: &Arc<Hub>, run: &mut Run) {
     }
     lock(&hub.undecided).remove(&run.uid);
     if run.plan.steps.iter().any(|step| matches!(step.action, Action::RunHooks(_))) {
-        run_hooks(hub, HookList::PostUnsuccessfulFailover, &run.told, Some(&run.uid)).await;
+        let occasion = Occasion::Recovery { uid: run.uid.clone(), again: !run.begun_before.is_empty() };
+        run_hooks(hub, HookList::PostUnsuccessfulFailover, &run.told, &occasion).await;
     }
 }
 

@@ -13,9 +13,12 @@ use store::{Applied, Command, NodeId, Store};
 use topology::{InstanceKey, Timestamp, Unreachable};
 
 use crate::hub::{Hub, View, lock};
+use crate::mandate::Mandate;
+use crate::nodes::Lookout;
 use crate::observatory::Observatory;
 use crate::recovery::{self, Recovered};
-use crate::{Error, audit, caretaker, cycle, discovery, hands, resume, suspicion, watcher};
+use crate::seat::Seat;
+use crate::{Error, audit, caretaker, cycle, discovery, fleet, hands, mandate, nodes, suspicion, watcher};
 
 /// Reads the configuration again, with one more file behind the others; gives all problems at once.
 pub type Reload = dyn Fn(&Config, Option<&Path>) -> Result<(Config, Vec<Finding>), Vec<String>> + Send + Sync;
@@ -60,6 +63,22 @@ impl Manager {
     /// # Errors
     /// [`Error::Store`] when the store cannot be read.
     pub async fn start(config: Config, consensus: Consensus, mode: Mode, reload: Arc<Reload>) -> Result<Self, Error> {
+        let seat = Arc::new(consensus.clone());
+        Self::start_in_seat(config, consensus, seat, mode, reload).await
+    }
+
+    /// As [`Manager::start`], with a leadership that a test decides.
+    ///
+    /// # Errors
+    /// As [`Manager::start`].
+    #[doc(hidden)]
+    pub async fn start_in_seat(
+        config: Config,
+        consensus: Consensus,
+        seat: Arc<dyn Seat>,
+        mode: Mode,
+        reload: Arc<Reload>,
+    ) -> Result<Self, Error> {
         let config = Arc::new(config);
         let loaded = consensus.store().load_instances()?;
         for note in loaded.notes {
@@ -67,17 +86,21 @@ impl Manager {
         }
         let hostname = gethostname::gethostname().to_string_lossy().into_owned();
         let node = NodeId { hostname, token: crate::random_hex() };
-        let mut hub = Hub::new(Arc::clone(&config), consensus, node, Observatory::new(loaded.watched));
+        let mut hub = Hub::new(Arc::clone(&config), consensus, seat, node, Observatory::new(loaded.watched));
         if let Mode::Drill { halt_in_step } = mode {
             hub.halt_in_step = Some(halt_in_step);
         }
         let hub = Arc::new(hub);
-        if mode != Mode::OneCommand {
-            // First of all: a recovery that is not over decides what may be done to its servers.
-            resume::resume_all(&hub).await?;
+        let runs_on = mode != Mode::OneCommand;
+        // First of all: a recovery that is not over decides what may be done to its servers.
+        let mandate = mandate::begin_alone(&hub, runs_on)?;
+        if runs_on {
+            hub.office.seat().answer_with(Arc::new(Lookout { hub: Arc::downgrade(&hub) }));
             for key in hub.observatory.keys() {
                 watcher::watch(&hub, &key);
             }
+            hub.spawn(mandate::follow(Arc::clone(&hub), mandate));
+            hub.spawn(fleet::keep(Arc::clone(&hub)));
             hub.spawn(seed(Arc::clone(&hub), config.discovery.seeds.clone()));
             hub.spawn(cycle::run(Arc::clone(&hub)));
             hub.spawn(caretaker::tell_alive(Arc::clone(&hub)));
@@ -103,6 +126,9 @@ impl Manager {
             tracing::warn!("stopped with work in progress: the next start goes on with it from the journal");
         }
         hub.abandoned.cancel();
+        // What is cancelled ends at its next breath; whoever opens the store next should not meet it.
+        const LAST_BREATH: Duration = Duration::from_secs(1);
+        drop(tokio::time::timeout(LAST_BREATH, hub.tasks.wait()).await);
         // What is not kept, the next start finds by itself.
         drop(caretaker::keep_changes(hub, &BTreeMap::new()).await);
     }
@@ -152,10 +178,11 @@ impl Manager {
         }
     }
 
-    /// Probes `key` now, and watches it and all that it leads to from then on. Returns the key it is known by.
+    /// Probes `key` now, and has it and all that it leads to watched from then on, by all nodes. Returns the key it is known by.
     ///
     /// # Errors
-    /// [`Error::NotDiscovered`] when a filter names it; [`Error::Unreadable`] when it does not answer.
+    /// [`Error::NotDiscovered`] when a filter names it; [`Error::Unreadable`] when it does not answer; [`Error::Consensus`]
+    /// when that it is watched cannot be put on record.
     pub async fn discover(&self, key: &InstanceKey) -> Result<InstanceKey, Error> {
         self.remember(key).await?;
         let known = discovery::hear_of(&self.hub, key).await.map_err(|passed| not_discovered(key, &passed))?;
@@ -163,6 +190,10 @@ impl Manager {
         // The server may go by another name since.
         let known = self.hub.names.known(&known);
         self.readable(&known)?;
+        // Before the answer: a manager that dies the moment after it has not forgotten what it said it knows.
+        if !self.hub.store.declared().watched.contains(&known) {
+            self.hub.declare(Command::Watch { keys: vec![known.clone()], at: self.hub.now() }).await?;
+        }
         Ok(known)
     }
 
@@ -200,8 +231,9 @@ impl Manager {
         }
         let now = self.hub.now();
         let until = now.plus(self.hub.config().discovery.poll * 3);
-        watcher::unwatch(&self.hub, &keys);
         self.hub.declare(Command::Forget { keys: keys.clone(), at: now, until }).await?;
+        // The other nodes learn it from the set of what is watched; here it is so before the answer.
+        watcher::unwatch(&self.hub, &keys);
         for key in &keys {
             audit::record(&self.hub, "forget", Some(key), "", "").await;
         }
@@ -211,59 +243,66 @@ impl Manager {
     /// Starts replication on `key`.
     ///
     /// # Errors
-    /// [`Error::Server`] with what the server answered.
+    /// [`Error::Server`] with what the server answered; [`Error::Consensus`] on a node that does not lead.
     pub async fn start_replication(&self, key: &InstanceKey) -> Result<(), Error> {
-        self.act(key, "start-replica", hands::start_replication(&self.hub, key)).await
+        let mandate = self.hub.office.mandate()?;
+        self.act(key, "start-replica", &mandate, hands::start_replication(&self.hub, &mandate, key)).await
     }
 
     /// Stops replication on `key`.
     ///
     /// # Errors
-    /// [`Error::Server`] with what the server answered.
+    /// [`Error::Server`] with what the server answered; [`Error::Consensus`] on a node that does not lead.
     pub async fn stop_replication(&self, key: &InstanceKey) -> Result<(), Error> {
-        self.act(key, "stop-replica", hands::stop_replication(&self.hub, key)).await
+        let mandate = self.hub.office.mandate()?;
+        self.act(key, "stop-replica", &mandate, hands::stop_replication(&self.hub, &mandate, key)).await
     }
 
     /// Stops and starts replication on `key`.
     ///
     /// # Errors
-    /// [`Error::Server`] with what the server answered.
+    /// [`Error::Server`] with what the server answered; [`Error::Consensus`] on a node that does not lead.
     pub async fn restart_replication(&self, key: &InstanceKey) -> Result<(), Error> {
+        let mandate = self.hub.office.mandate()?;
         let restart = async {
-            hands::stop_replication(&self.hub, key).await?;
-            hands::start_replication(&self.hub, key).await
+            hands::stop_replication(&self.hub, &mandate, key).await?;
+            hands::start_replication(&self.hub, &mandate, key).await
         };
-        self.act(key, "restart-replica", restart).await
+        self.act(key, "restart-replica", &mandate, restart).await
     }
 
     /// Makes `key` refuse writes.
     ///
     /// # Errors
-    /// [`Error::Server`] with what the server answered.
+    /// [`Error::Server`] with what the server answered; [`Error::Consensus`] on a node that does not lead.
     pub async fn set_read_only(&self, key: &InstanceKey) -> Result<(), Error> {
-        self.act(key, "read-only", hands::set_read_only(&self.hub, key)).await
+        let mandate = self.hub.office.mandate()?;
+        self.act(key, "read-only", &mandate, hands::set_read_only(&self.hub, &mandate, key)).await
     }
 
     /// Makes `key` accept writes. An operator's word: a server on record as demoted is so no longer.
     ///
     /// # Errors
-    /// [`Error::Server`] with what the server answered.
+    /// [`Error::Server`] with what the server answered; [`Error::Consensus`] on a node that does not lead.
     pub async fn set_writable(&self, key: &InstanceKey) -> Result<(), Error> {
+        let mandate = self.hub.office.mandate()?;
         self.hub.declare(Command::Reinstate { key: key.clone() }).await?;
-        self.act(key, "read-only", hands::set_writable(&self.hub, key)).await
+        self.act(key, "read-only", &mandate, hands::set_writable(&self.hub, &mandate, key)).await
     }
 
     /// Recovers from the failure of `key` if a recovery exists for what is wrong with it, as a person asks for it.
     ///
     /// # Errors
-    /// [`Error::Held`] when there is nothing to recover or nobody to promote; [`Error::Refused`] when a hook refused.
+    /// [`Error::Held`] when there is nothing to recover or nobody to promote; [`Error::Refused`] when a hook refused;
+    /// [`Error::Consensus`] on a node that does not lead.
     pub async fn recover(&self, key: &InstanceKey, request: Request) -> Result<Recovered, Error> {
         let hub = &self.hub;
         if hub.observatory.get(key).is_none() {
             return Err(Error::Unknown(key.clone()));
         }
+        let mandate = hub.office.mandate()?;
         watcher::probe_anew(hub, key).await;
-        suspicion::ask_replicas(hub, key).await;
+        tokio::join!(suspicion::ask_replicas(hub, key), nodes::ask(hub, key, nodes::PATIENT));
         let view = hub.examine();
         let policy = hub.policy();
         let diagnosis = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, key)
@@ -272,8 +311,9 @@ impl Manager {
             return Err(Error::Held(Hold::NothingToRecover));
         }
         // In a task of its own: a recovery goes on when the caller hangs up.
-        let (hub_of_task, snapshot) = (Arc::clone(hub), view.snapshot);
-        hub.recover(async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &request).await }).await
+        let (hub_of_task, under, snapshot) = (Arc::clone(hub), mandate.clone(), view.snapshot);
+        let recovery = async move { recovery::consider(&hub_of_task, &under, &snapshot, &diagnosis, &request).await };
+        hub.recover(&mandate, recovery).await
     }
 
     /// Changes declared state.
@@ -297,7 +337,19 @@ impl Manager {
         let own = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, &cluster.head)?;
         let past = recovery::past_recoveries(&self.hub, &own).unwrap_or_default();
         let running = lock(&self.hub.recovering).get(cluster_name).cloned();
-        planner::explain(&view.snapshot, &view.graph, &policy, cluster, &past, running.as_deref())
+        let explained = planner::explain(&view.snapshot, &view.graph, &policy, cluster, &past, running.as_deref())?;
+        Some(match self.idle_because() {
+            Some(hold) => explained.held_by(hold),
+            None => explained,
+        })
+    }
+
+    /// Returns why this node would do nothing whatever is wrong.
+    fn idle_because(&self) -> Option<Hold> {
+        if self.hub.office.mandate().is_err() {
+            return Some(Hold::NotLeading { leader: self.hub.office.leader().map(|leader| leader.address) });
+        }
+        lock(&self.hub.trouble).clone().map(|why| Hold::CannotRecord { why })
     }
 
     /// Returns the key that `key` is known by, after a connection test.
@@ -336,12 +388,13 @@ impl Manager {
         &self,
         key: &InstanceKey,
         kind: &str,
+        mandate: &Mandate,
         action: impl Future<Output = Result<(), Error>>,
     ) -> Result<(), Error> {
         if self.hub.observatory.get(key).is_none() {
             return Err(Error::Unknown(key.clone()));
         }
-        let outcome = action.await;
+        let outcome = mandate.run(action).await.unwrap_or_else(|| Err(self.hub.office.not_leading()));
         let message = outcome.as_ref().map_or_else(ToString::to_string, |()| "success".to_owned());
         audit::record(&self.hub, kind, Some(key), "", &message).await;
         watcher::probe_anew(&self.hub, key).await;

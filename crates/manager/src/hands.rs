@@ -1,4 +1,4 @@
-//! The only place that changes servers.
+//! The only place that changes servers, and only under a mandate: it is checked before every statement.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
 
 use crate::executor::Run;
 use crate::hub::{Hub, lock};
+use crate::mandate::{Mandate, Office};
 use crate::{Error, audit, narrator, watcher};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
@@ -23,42 +24,57 @@ const FENCE_WAITS: Duration = Duration::from_millis(300);
 /// How long a candidate may take to fetch from a sibling what it lacks.
 const CATCH_UP_WAITS: Duration = Duration::from_secs(60);
 
-/// A server, and the channel that decides its place in the tree.
-struct Grip {
-    server: Server,
+/// A server that may be changed under a mandate, and the channel that decides its place in the tree.
+struct Grip<'a> {
+    server: Guarded<'a>,
     channel: String,
 }
 
-fn grip(hub: &Hub, key: &InstanceKey) -> Result<Grip, Error> {
+/// The one way to a server's verbs: the mandate is checked each time, right before the statement.
+struct Guarded<'a> {
+    server: Server,
+    office: &'a Office,
+    mandate: &'a Mandate,
+}
+
+impl Guarded<'_> {
+    /// Returns the server, if this node may change it at this moment.
+    fn checked(&mut self) -> Result<&mut Server, Error> {
+        self.office.check(self.mandate)?;
+        Ok(&mut self.server)
+    }
+}
+
+fn grip<'a>(hub: &'a Hub, mandate: &'a Mandate, key: &InstanceKey) -> Result<Grip<'a>, Error> {
     let watched = hub.observatory.get(key).ok_or_else(|| Error::Unknown(key.clone()))?;
     let Some(instance) = &watched.instance else {
         return Err(Error::Unreadable { key: key.clone(), why: "it never answered".to_owned(), remedy: None });
     };
     let channel = instance.channel().map(|channel| channel.name.clone()).unwrap_or_default();
     let server = Server::new(key.clone(), hub.settings().acting.clone(), &instance.version);
-    Ok(Grip { server, channel })
+    Ok(Grip { server: Guarded { server, office: &hub.office, mandate }, channel })
 }
 
-pub(crate) async fn start_replication(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    let Grip { mut server, channel } = grip(hub, key)?;
-    Ok(server.start_replication(&channel).await?)
+pub(crate) async fn start_replication(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    let Grip { mut server, channel } = grip(hub, mandate, key)?;
+    Ok(server.checked()?.start_replication(&channel).await?)
 }
 
-pub(crate) async fn stop_replication(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    let Grip { mut server, channel } = grip(hub, key)?;
-    Ok(server.stop_replication(&channel).await?)
+pub(crate) async fn stop_replication(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    let Grip { mut server, channel } = grip(hub, mandate, key)?;
+    Ok(server.checked()?.stop_replication(&channel).await?)
 }
 
-pub(crate) async fn start_receiver(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    let Grip { mut server, channel } = grip(hub, key)?;
-    Ok(server.start_receiver(&channel).await?)
+pub(crate) async fn start_receiver(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    let Grip { mut server, channel } = grip(hub, mandate, key)?;
+    Ok(server.checked()?.start_receiver(&channel).await?)
 }
 
 /// Restarts a receiver; what goes wrong is logged, since the next round will show what it did.
-pub(crate) async fn restart_receiver(hub: &Arc<Hub>, key: &InstanceKey) {
+pub(crate) async fn restart_receiver(hub: &Arc<Hub>, mandate: &Mandate, key: &InstanceKey) {
     let restarted = async {
-        let Grip { mut server, channel } = grip(hub, key)?;
-        Ok::<_, Error>(server.restart_receiver(&channel).await?)
+        let Grip { mut server, channel } = grip(hub, mandate, key)?;
+        Ok::<_, Error>(server.checked()?.restart_receiver(&channel).await?)
     }
     .await;
     let message = match &restarted {
@@ -68,105 +84,121 @@ pub(crate) async fn restart_receiver(hub: &Arc<Hub>, key: &InstanceKey) {
     audit::record(hub, "emergently-restart-receiver", Some(key), "", &message).await;
 }
 
-pub(crate) async fn set_read_only(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
+pub(crate) async fn set_read_only(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
     let with_super = hub.config().candidates.use_super_read_only;
-    Ok(grip(hub, key)?.server.set_read_only(with_super).await?)
+    Ok(grip(hub, mandate, key)?.server.checked()?.set_read_only(with_super).await?)
 }
 
-pub(crate) async fn set_writable(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    Ok(grip(hub, key)?.server.set_writable().await?)
+pub(crate) async fn set_writable(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    Ok(grip(hub, mandate, key)?.server.checked()?.set_writable().await?)
 }
 
 /// Makes a replaced primary refuse the writes of everybody (`super_read_only` where there is such a thing).
-pub(crate) async fn make_read_only(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    Ok(grip(hub, key)?.server.set_read_only(true).await?)
+pub(crate) async fn make_read_only(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    Ok(grip(hub, mandate, key)?.server.checked()?.set_read_only(true).await?)
 }
 
 /// Performs a step. Says what came of it, for people; an error is a sentence.
 pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Result<(Outcome, String), String> {
-    match action {
-        Action::StopReceiver { replica, held } => stop_receiver(hub, replica, held).await,
-        Action::CatchUp { candidate, donor, until } => catch_up(hub, candidate, donor, until).await,
-        Action::Drain { candidate, until, within } => drain(hub, candidate, until, *within).await,
+    let performed = match action {
+        Action::StopReceiver { replica, held } => stop_receiver(hub, run, replica, held).await,
+        Action::CatchUp { candidate, donor, until } => catch_up(hub, run, candidate, donor, until).await,
+        Action::Drain { candidate, until, within } => drain(hub, run, candidate, until, *within).await,
         Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
         Action::Promote { server, writable, semi_sync } => {
             lock(&hub.undecided).remove(&run.uid);
-            promote(hub, server, *writable, *semi_sync).await
+            promote(hub, run, server, *writable, *semi_sync).await
         }
         Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
-        Action::Detach { replica } => detach(hub, replica).await,
+        Action::Detach { replica } => detach(hub, run, replica).await,
         Action::Publish { primary } => publish(hub, run, primary).await,
         Action::Downtime { server, lasts } => downtime(hub, server, *lasts).await,
-        Action::RunHooks(_) => Err("hooks are run by the executor".to_owned()),
+        Action::RunHooks(_) => refuse("hooks are run by the executor"),
+    };
+    performed.map_err(|Sentence(why)| why)
+}
+
+type Performed = Result<(Outcome, String), Sentence>;
+
+/// Why a step failed, for people.
+struct Sentence(String);
+
+impl<E: std::error::Error> From<E> for Sentence {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
     }
 }
 
-type Performed = Result<(Outcome, String), String>;
+fn refuse<T>(why: impl Into<String>) -> Result<T, Sentence> {
+    Err(Sentence(why.into()))
+}
 
 fn done(message: impl Into<String>) -> Performed {
     Ok((Outcome::Done, message.into()))
 }
 
-fn applied(waited: Result<Waited, mysql::Error>) -> Result<(), String> {
-    match waited.map_err(sentence)? {
+fn applied(waited: Result<Waited, mysql::Error>) -> Result<(), Sentence> {
+    match waited? {
         Waited::Applied => Ok(()),
-        Waited::TimedOut => Err("the time was up".to_owned()),
-        Waited::ApplierStopped { errno: 0, .. } => Err("its applier is stopped".to_owned()),
-        Waited::ApplierStopped { errno, error } => Err(format!("its applier stopped with error {errno}: {error}")),
+        Waited::TimedOut => refuse("the time was up"),
+        Waited::ApplierStopped { errno: 0, .. } => refuse("its applier is stopped"),
+        Waited::ApplierStopped { errno, error } => refuse(format!("its applier stopped with error {errno}: {error}")),
     }
 }
 
-fn sentence(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
-async fn read(hub: &Arc<Hub>, key: &InstanceKey) -> Result<Arc<Instance>, String> {
+async fn read(hub: &Arc<Hub>, key: &InstanceKey) -> Result<Arc<Instance>, Sentence> {
     watcher::probe_kept(hub, key).await;
-    let watched = hub.observatory.get(key).ok_or_else(|| format!("{key} is not known"))?;
+    let watched = hub.observatory.get(key).ok_or_else(|| Sentence(format!("{key} is not known")))?;
     match (&watched.failure, &watched.instance) {
-        (Some(failure), _) => Err(failure.message.clone()),
+        (Some(failure), _) => refuse(failure.message.clone()),
         (None, Some(instance)) => Ok(Arc::clone(instance)),
-        (None, None) => Err(format!("{key} never answered")),
+        (None, None) => refuse(format!("{key} never answered")),
     }
 }
 
-async fn stop_receiver(hub: &Arc<Hub>, replica: &InstanceKey, planned: &GtidSet) -> Performed {
-    let Grip { mut server, channel } = grip(hub, replica).map_err(sentence)?;
-    server.stop_receiver(&channel).await.map_err(sentence)?;
+async fn stop_receiver(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey, planned: &GtidSet) -> Performed {
+    let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
+    server.checked()?.stop_receiver(&channel).await?;
     let held = read(hub, replica).await?.held();
     if !planned.contains(&held) {
-        return Err(format!("it received more since the plan was made: {}", held.subtract(planned)));
+        return refuse(format!("it received more since the plan was made: {}", held.subtract(planned)));
     }
     if !held.contains(planned) {
-        return Err(format!("it lost received transactions: {}", planned.subtract(&held)));
+        return refuse(format!("it lost received transactions: {}", planned.subtract(&held)));
     }
     done("")
 }
 
-async fn catch_up(hub: &Arc<Hub>, candidate: &InstanceKey, donor: &InstanceKey, until: &GtidSet) -> Performed {
-    let Grip { mut server, channel } = grip(hub, candidate).map_err(sentence)?;
+async fn catch_up(
+    hub: &Arc<Hub>,
+    run: &Run,
+    candidate: &InstanceKey,
+    donor: &InstanceKey,
+    until: &GtidSet,
+) -> Performed {
+    let Grip { mut server, channel } = grip(hub, &run.mandate, candidate)?;
     let own = read(hub, candidate).await?;
     // Moving drops the relay log; MariaDB would lose what it received and did not apply, MySQL fetches it again.
     // Its applier may be stopped, as a person left it.
-    applied(server.apply_received(&channel, CATCH_UP_WAITS).await)?;
-    applied(server.wait_applied(&own.held(), CATCH_UP_WAITS).await)?;
-    server.stop_replication(&channel).await.map_err(sentence)?;
+    applied(server.checked()?.apply_received(&channel, CATCH_UP_WAITS).await)?;
+    applied(server.checked()?.wait_applied(&own.held(), CATCH_UP_WAITS).await)?;
+    server.checked()?.stop_replication(&channel).await?;
     let change = SourceChange { channel: channel.clone(), ..SourceChange::to(donor.clone()) };
-    server.change_source(&change).await.map_err(sentence)?;
-    server.start_replication(&channel).await.map_err(sentence)?;
-    let caught_up = applied(server.wait_applied(until, CATCH_UP_WAITS).await);
-    server.stop_receiver(&channel).await.map_err(sentence)?;
-    caught_up.map_err(|why| format!("it did not get {until} from {donor}: {why}"))?;
+    server.checked()?.change_source(&change).await?;
+    server.checked()?.start_replication(&channel).await?;
+    let caught_up = applied(server.checked()?.wait_applied(until, CATCH_UP_WAITS).await);
+    server.checked()?.stop_receiver(&channel).await?;
+    caught_up.map_err(|Sentence(why)| Sentence(format!("it did not get {until} from {donor}: {why}")))?;
     done("")
 }
 
-async fn drain(hub: &Arc<Hub>, candidate: &InstanceKey, until: &GtidSet, within: Duration) -> Performed {
-    let Grip { mut server, channel } = grip(hub, candidate).map_err(sentence)?;
+async fn drain(hub: &Arc<Hub>, run: &Run, candidate: &InstanceKey, until: &GtidSet, within: Duration) -> Performed {
+    let Grip { mut server, channel } = grip(hub, &run.mandate, candidate)?;
     // Whatever state its threads are in, and without losing a relay log.
-    applied(server.apply_received(&channel, within).await)?;
-    let Err(why) = applied(server.wait_applied(until, within).await) else { return done("") };
+    applied(server.checked()?.apply_received(&channel, within).await)?;
+    let Err(Sentence(why)) = applied(server.checked()?.wait_applied(until, within).await) else { return done("") };
     let missing = until.subtract(&read(hub, candidate).await?.gtid.executed);
-    Err(format!("it did not apply {missing}: {why}"))
+    refuse(format!("it did not apply {missing}: {why}"))
 }
 
 /// Fences the old primary as far as it can be reached. From here on it is on record as demoted: when it is met again and
@@ -179,9 +211,10 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
         recovery_uid: run.uid.clone(),
         at: hub.now(),
     };
-    hub.declare(Command::Demote(demoted)).await.map_err(sentence)?;
+    hub.declare(Command::Demote(demoted)).await?;
     let line = lock(&hub.pulses).get(key).and_then(|pulse| pulse.line.take());
     let access = hub.settings().probing.clone();
+    hub.office.check(&run.mandate)?;
     match tokio::time::timeout(FENCE_WAITS, mysql::fence(line, key, &access)).await {
         Ok(Fenced::Fenced) => done("read-only"),
         Ok(Fenced::Pending(pending)) => {
@@ -199,49 +232,49 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
     }
 }
 
-async fn promote(hub: &Arc<Hub>, key: &InstanceKey, writable: bool, semi_sync: bool) -> Performed {
-    let Grip { mut server, channel } = grip(hub, key).map_err(sentence)?;
+async fn promote(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, writable: bool, semi_sync: bool) -> Performed {
+    let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
     // A server that was demoted once and is promoted again is the primary now.
-    hub.declare(Command::Reinstate { key: key.clone() }).await.map_err(sentence)?;
+    hub.declare(Command::Reinstate { key: key.clone() }).await?;
     if !writable {
         return done("left as it is: ApplyMySQLPromotionAfterMasterFailover is false");
     }
-    server.stop_replication(&channel).await.map_err(sentence)?;
-    server.reset_replication(&channel).await.map_err(sentence)?;
+    server.checked()?.stop_replication(&channel).await?;
+    server.checked()?.reset_replication(&channel).await?;
     if semi_sync {
         // Before the first write, or that write would be acknowledged without a replica.
-        server.set_semi_sync_source(true).await.map_err(sentence)?;
+        server.checked()?.set_semi_sync_source(true).await?;
     }
-    server.set_writable().await.map_err(sentence)?;
+    server.checked()?.set_writable().await?;
     let now = read(hub, key).await?;
-    if now.writes.is_writable() { done("accepts writes") } else { Err("it is still read-only".to_owned()) }
+    if now.writes.is_writable() { done("accepts writes") } else { refuse("it is still read-only") }
 }
 
 async fn repoint(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey, source: &InstanceKey, start: Threads) -> Performed {
-    let Grip { mut server, channel } = grip(hub, replica).map_err(sentence)?;
-    server.stop_replication(&channel).await.map_err(sentence)?;
+    let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
+    server.checked()?.stop_replication(&channel).await?;
     // What it received and did not apply, the new source has: the plan saw to that, and it is fetched again from there.
     let change = SourceChange { channel: channel.clone(), discard_unapplied: true, ..SourceChange::to(source.clone()) };
-    server.change_source(&change).await.map_err(sentence)?;
+    server.checked()?.change_source(&change).await?;
     if start.receiver {
-        server.start_receiver(&channel).await.map_err(sentence)?;
+        server.checked()?.start_receiver(&channel).await?;
     }
     if start.applier {
-        server.start_applier(&channel).await.map_err(sentence)?;
+        server.checked()?.start_applier(&channel).await?;
     }
     read(hub, replica).await?;
     if start.receiver && start.applier {
-        see_whether_it_replicates(hub, run.uid.clone(), replica.clone());
+        see_whether_it_replicates(hub, run, replica.clone());
     }
     done("")
 }
 
 /// Looks at a replica that was just moved until it replicates, and tells when it does not: a step that connected nobody
 /// would look done.
-fn see_whether_it_replicates(hub: &Arc<Hub>, uid: String, replica: InstanceKey) {
+fn see_whether_it_replicates(hub: &Arc<Hub>, run: &Run, replica: InstanceKey) {
     const LOOKS_MS: [u64; 6] = [50, 100, 300, 1000, 3000, 6000];
-    let hub_of_task = Arc::clone(hub);
-    hub.spawn(async move {
+    let (hub_of_task, uid, mandate) = (Arc::clone(hub), run.uid.clone(), run.mandate.clone());
+    let looking = async move {
         let mut last = String::new();
         for pause in LOOKS_MS {
             tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -258,16 +291,19 @@ fn see_whether_it_replicates(hub: &Arc<Hub>, uid: String, replica: InstanceKey) 
                         |channel: &topology::Channel| format!("{} {}", channel.receiver_error, channel.applier_error);
                     last = instance.channel().map(why).unwrap_or_default();
                 }
-                Err(error) => last = error,
+                Err(Sentence(error)) => last = error,
             }
         }
         narrator::tell(&hub_of_task, &uid, format!("{replica} was moved and does not replicate: {}", last.trim()));
+    };
+    hub.spawn(async move {
+        mandate.run(looking).await;
     });
 }
 
-async fn detach(hub: &Arc<Hub>, replica: &InstanceKey) -> Performed {
-    let Grip { mut server, channel } = grip(hub, replica).map_err(sentence)?;
-    server.detach_source(&channel, true).await.map_err(sentence)?;
+async fn detach(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey) -> Performed {
+    let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
+    server.checked()?.detach_source(&channel, true).await?;
     read(hub, replica).await?;
     done("")
 }
@@ -284,12 +320,12 @@ async fn publish(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Performed 
         (format!("{prefix}{wanted}/port"), primary.port.to_string()),
     ];
     for (key, value) in pairs {
-        hub.declare(Command::PutKeyValue { key, value, at }).await.map_err(sentence)?;
+        hub.declare(Command::PutKeyValue { key, value, at }).await?;
     }
     // The primary is in nobody's downtime: an old one would hold the next recovery back.
-    hub.declare(Command::EndDowntime { key: primary.clone() }).await.map_err(sentence)?;
+    hub.declare(Command::EndDowntime { key: primary.clone() }).await?;
     if from != to {
-        hub.declare(Command::RenameCluster { from, to, at }).await.map_err(sentence)?;
+        hub.declare(Command::RenameCluster { from, to, at }).await?;
     }
     done(format!("{wanted} is {primary}"))
 }
@@ -298,14 +334,19 @@ async fn downtime(hub: &Arc<Hub>, key: &InstanceKey, lasts: Duration) -> Perform
     let begins = hub.now();
     let (owner, reason) = (OWNER.to_owned(), LOST_IN_RECOVERY.to_owned());
     let downtime = Downtime { owner, reason, begins, ends: begins.plus(lasts) };
-    hub.declare(Command::BeginDowntime { key: key.clone(), downtime }).await.map_err(sentence)?;
+    hub.declare(Command::BeginDowntime { key: key.clone(), downtime }).await?;
     done("")
 }
 
 /// Takes the fence of the old primary back, when nobody was promoted in its place.
-pub(crate) async fn unfence(hub: &Arc<Hub>, key: &InstanceKey, was_fenced: bool) -> Result<(), Error> {
+pub(crate) async fn unfence(
+    hub: &Arc<Hub>,
+    mandate: &Mandate,
+    key: &InstanceKey,
+    was_fenced: bool,
+) -> Result<(), Error> {
     hub.declare(Command::Reinstate { key: key.clone() }).await?;
-    if was_fenced { set_writable(hub, key).await } else { Ok(()) }
+    if was_fenced { set_writable(hub, mandate, key).await } else { Ok(()) }
 }
 
 /// Puts a candidate that may have been opened for writes, and was not confirmed, on record as demoted.

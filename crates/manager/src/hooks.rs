@@ -49,6 +49,8 @@ const NAMES: &[(&str, &str)] = &[
     ("successorAlias", "ORC_SUCCESSOR_ALIAS"),
     ("successorBinlogCoordinates", "ORC_SUCCESSOR_BINLOG_COORDINATES"),
     ("certificate", "ORC_CERTIFICATE"),
+    ("hookID", "ORC_HOOK_ID"),
+    ("hookRepeat", "ORC_HOOK_REPEAT"),
     ("lostGtids", "ORC_LOST_GTIDS"),
 ];
 

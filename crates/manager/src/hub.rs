@@ -15,9 +15,11 @@ use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 
 use crate::Error;
 use crate::clock::Clock;
+use crate::mandate::{Mandate, Office};
 use crate::names::Names;
 use crate::observatory::Observatory;
 use crate::pulse::Pulse;
+use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::watcher::Watcher;
 
@@ -38,6 +40,8 @@ pub(crate) struct Hub {
     pub(crate) node: NodeId,
     pub(crate) started: Timestamp,
     pub(crate) consensus: Consensus,
+    /// Whether this node acts.
+    pub(crate) office: Office,
     /// The same store that `consensus` keeps its state in, for queries and for what is this node's own.
     pub(crate) store: Store,
     pub(crate) observatory: Observatory,
@@ -63,9 +67,12 @@ pub(crate) struct Hub {
     pub(crate) undecided: Mutex<BTreeSet<String>>,
     /// Pulses of sources.
     pub(crate) pulses: Mutex<BTreeMap<InstanceKey, Pulse>>,
-    /// True when this node could last tell the store that it lives.
+    /// When leadership was last handed to a node that sees more.
+    pub(crate) handed_over: Mutex<Option<Timestamp>>,
     /// Why nothing can be put on record; none while all is well.
     pub(crate) trouble: Mutex<Option<String>>,
+    /// Detections whose hooks this process ran, or found to have been run.
+    pub(crate) known_detections: Mutex<BTreeSet<i64>>,
     /// Why recoveries are held back, as last told, so that it is told once.
     pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
     /// Names that servers report and that were looked into: key probed, name reported.
@@ -75,7 +82,13 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(config: Arc<Config>, consensus: Consensus, node: NodeId, observatory: Observatory) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        consensus: Consensus,
+        seat: Arc<dyn Seat>,
+        node: NodeId,
+        observatory: Observatory,
+    ) -> Self {
         let clock = Clock::start();
         let store = consensus.store().clone();
         Self {
@@ -85,6 +98,7 @@ impl Hub {
             names: Names::new(store.hostname_resolves().unwrap_or_default()),
             store,
             consensus,
+            office: Office::new(seat),
             observatory,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -98,7 +112,9 @@ impl Hub {
             recovering: Mutex::default(),
             undecided: Mutex::default(),
             pulses: Mutex::default(),
+            handed_over: Mutex::default(),
             trouble: Mutex::default(),
+            known_detections: Mutex::default(),
             holds: Mutex::default(),
             asked_names: Mutex::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
@@ -128,7 +144,8 @@ impl Hub {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        self.observatory.snapshot(self.now(), self.store.declared())
+        let snapshot = self.observatory.snapshot(self.now(), self.store.declared());
+        Snapshot { voters: self.office.seat().voters(), ..snapshot }
     }
 
     /// Returns the present view; one that is at most a second old if nothing was observed since.
@@ -168,22 +185,23 @@ impl Hub {
         self.store.apply_async(command).await
     }
 
-    /// Runs a recovery as a task of its own: it goes on whatever becomes of who began it.
+    /// Runs a recovery as a task of its own: it goes on whatever becomes of who began it, for as long as `mandate` lasts.
     ///
     /// # Errors
-    /// [`Error::Unexpected`] when it was abandoned, or panicked.
+    /// [`Error::Consensus`] when the mandate ended first; [`Error::Unexpected`] when this process stops, or it panicked.
     pub(crate) async fn recover<T: Send + 'static>(
         &self,
+        mandate: &Mandate,
         recovery: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let abandoned = self.abandoned.clone();
-        let task = self.tasks.spawn(async move {
-            tokio::select! {
-                () = abandoned.cancelled() => Err(Error::Unexpected("abandoned".to_owned())),
-                outcome = recovery => outcome,
-            }
-        });
-        task.await.unwrap_or_else(|error| Err(Error::Unexpected(error.to_string())))
+        let mandate = mandate.clone();
+        let task = self.tasks.spawn(async move { mandate.run(recovery).await });
+        match task.await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) if self.abandoned.is_cancelled() => Err(Error::Unexpected("abandoned".to_owned())),
+            Ok(None) => Err(self.office.not_leading()),
+            Err(error) => Err(Error::Unexpected(error.to_string())),
+        }
     }
 
     /// Runs a task that ends when this process stops.

@@ -11,21 +11,26 @@
 mod audit;
 mod calendar;
 mod caretaker;
+mod claim;
 mod clock;
 mod cycle;
 mod discovery;
 mod executor;
 mod fencing;
+mod fleet;
 mod handle;
 mod hands;
 pub mod hooks;
 mod hub;
+mod mandate;
 mod names;
 mod narrator;
+mod nodes;
 mod observatory;
 mod pulse;
 mod recovery;
 mod resume;
+mod seat;
 mod settings;
 mod suspicion;
 mod watcher;
@@ -34,6 +39,8 @@ pub use clock::Clock;
 pub use handle::{Health, Manager, Mode, Reload};
 pub use hub::View;
 pub use recovery::Recovered;
+#[doc(hidden)]
+pub use seat::Seat;
 
 use planner::Hold;
 use topology::InstanceKey;

@@ -104,7 +104,7 @@ pub(crate) fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, plan: 
 }
 
 /// Returns the evidence of a death, as a sentence.
-fn evidence(facts: &Evidence) -> String {
+pub(crate) fn evidence(facts: &Evidence) -> String {
     let failure = facts.failure.as_ref().map_or("unknown".to_owned(), |failure| failure.kind.to_string());
     let says = |witness: &analysis::Witness| {
         let what = match witness.says {
@@ -117,7 +117,8 @@ fn evidence(facts: &Evidence) -> String {
         };
         format!("{} {what}", witness.key)
     };
-    let witnesses: Vec<String> = facts.witnesses.iter().map(says).collect();
+    let witnesses = facts.witnesses.iter().map(says).chain(facts.elsewhere.iter().map(ToString::to_string));
+    let witnesses: Vec<String> = witnesses.collect();
     format!("evidence: {} fails here ({failure}); {}", facts.key, witnesses.join("; "))
 }
 

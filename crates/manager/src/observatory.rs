@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
-use topology::{Declared, InstanceKey, Observation, Snapshot, Timestamp, Watched};
+use topology::{Declared, InstanceKey, NodeView, Observation, Snapshot, Timestamp, Watched};
 
 type Map = BTreeMap<InstanceKey, Arc<Watched>>;
 
@@ -32,7 +32,7 @@ impl Observatory {
 
     /// Returns all that is known at `now`.
     pub(crate) fn snapshot(&self, now: Timestamp, declared: Arc<Declared>) -> Snapshot {
-        Snapshot { now, watched: self.read().clone(), declared }
+        Snapshot { now, watched: self.read().clone(), declared, ..Snapshot::default() }
     }
 
     /// Returns a receiver of the number of changes so far.
@@ -80,6 +80,7 @@ impl Observatory {
                     watched.failure = None;
                     watched.failing_since = None;
                     watched.failures = 0;
+                    watched.elsewhere.clear();
                 }
                 Err(failure) => {
                     watched.failing_since.get_or_insert(began);
@@ -94,6 +95,12 @@ impl Observatory {
     /// Notes that receivers of the replicas of `key` were restarted.
     pub(crate) fn receivers_restarted(&self, key: &InstanceKey, now: Timestamp) {
         self.update(key, |watched| watched.receivers_restarted = Some(now));
+        self.announce();
+    }
+
+    /// Notes what other nodes said of `key`.
+    pub(crate) fn seen_elsewhere(&self, key: &InstanceKey, views: Vec<NodeView>) {
+        self.update(key, |watched| watched.elsewhere = views);
         self.announce();
     }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use analysis::{Code, Diagnosis};
 use planner::{Context, Decision, Hold, HookList, Kind, PastRecovery, Plan, Request};
-use store::{Applied, Command, NewDetection, NewRecovery, Page, Recovery, RecoveryFilter};
+use store::{Applied, Command, DetectionFilter, NewDetection, NewRecovery, Page, Recovery, RecoveryFilter};
 use topology::{InstanceKey, Snapshot};
 
+use crate::claim::Claim;
 use crate::hub::{Hub, lock};
+use crate::mandate::Mandate;
 use crate::{Error, executor, narrator};
 
 /// How a recovery ended.
@@ -22,13 +24,14 @@ pub struct Recovered {
     pub errors: Vec<String>,
 }
 
-/// Puts `diagnosis` on record, decides about it, and carries a recovery through to its end.
+/// Puts `diagnosis` on record, decides about it, and carries a recovery through to its end, under `mandate`.
 ///
 /// # Errors
 /// [`Error::Held`] when it was decided not to act; [`Error::Refused`] when a hook refused; [`Error::Store`] when nothing
 /// could be put on record, in which case nothing was done.
 pub(crate) async fn consider(
     hub: &Arc<Hub>,
+    mandate: &Mandate,
     snapshot: &Snapshot,
     diagnosis: &Diagnosis,
     request: &Request,
@@ -40,8 +43,15 @@ pub(crate) async fn consider(
     let past = past_recoveries(hub, diagnosis)?;
     let context = Context { snapshot, policy: &policy, past: &past, running: running.as_deref(), request };
     let decision = planner::decide(diagnosis, context);
-    if let Decision::Hold(hold @ (Hold::RestartGrace { .. } | Hold::Running { .. })) = decision {
-        return Err(Error::Held(hold));
+    match decision {
+        Decision::Hold(hold @ (Hold::RestartGrace { .. } | Hold::Running { .. })) => return Err(Error::Held(hold)),
+        // Told and not put on record: by all that is known it is no failure, or the others were not heard yet.
+        Decision::Hold(hold @ Hold::SeenByOthers { .. }) => {
+            hold_back(hub, diagnosis, &hold).await;
+            return Err(Error::Held(hold));
+        }
+        Decision::Hold(hold @ Hold::TooFewWitnesses { .. }) if !drags_on(diagnosis) => return Err(Error::Held(hold)),
+        _ => {}
     }
     let detection = detect(hub, diagnosis, !request.skip_hooks).await?;
     match decision {
@@ -49,8 +59,14 @@ pub(crate) async fn consider(
             hold_back(hub, diagnosis, &hold).await;
             Err(Error::Held(hold))
         }
-        Decision::Act(plan) => begin(hub, diagnosis, detection, *plan, &past).await,
+        Decision::Act(plan) => begin(hub, mandate, diagnosis, detection, *plan, &past).await,
     }
+}
+
+/// True when a failure lasts longer than the other nodes need for an answer.
+fn drags_on(diagnosis: &Diagnosis) -> bool {
+    const FOR_LONG: Duration = Duration::from_secs(5);
+    diagnosis.facts.failing_since.is_some_and(|since| diagnosis.facts.at.since(since) > FOR_LONG)
 }
 
 /// Puts `diagnosis` on record; runs the detection hooks when it is news. Returns the number of the record.
@@ -72,20 +88,37 @@ pub(crate) async fn detect(hub: &Arc<Hub>, diagnosis: &Diagnosis, with_hooks: bo
         }))
         .await?;
     let Applied::Detection { id, fresh } = applied else { return Ok(0) };
-    if !fresh {
+    if !owes_hooks(hub, id, fresh)? {
         return Ok(id);
     }
-    tracing::warn!(instance = %facts.key, cluster = %facts.cluster_name, code = %diagnosis.code, "detected");
-    crate::audit::record(hub, "detected", Some(&facts.key), &facts.cluster_name, diagnosis.code.description()).await;
+    if fresh {
+        tracing::warn!(instance = %facts.key, cluster = %facts.cluster_name, code = %diagnosis.code, "detected");
+        let message = format!("{}; {}", diagnosis.code.description(), narrator::evidence(facts));
+        crate::audit::record(hub, "detected", Some(&facts.key), &facts.cluster_name, &message).await;
+    }
     if with_hooks {
         let told = narrator::facts_of_detection(hub, diagnosis);
-        for report in executor::run_hooks(hub, HookList::OnFailureDetection, &told, None).await {
+        let of_detection = executor::Occasion::Detection { id, again: !fresh };
+        for report in executor::run_hooks(hub, HookList::OnFailureDetection, &told, &of_detection).await {
             if let Some(failure) = report.failure {
                 return Err(Error::Refused { by: HookList::OnFailureDetection.key().to_owned(), why: failure });
             }
         }
     }
     Ok(id)
+}
+
+/// True when this process does not run the hooks of detection `id` yet, and should: it was put on record just now, or a
+/// moment ago by an executor that is no more, and nothing shows that the hooks ran. They run at least once.
+fn owes_hooks(hub: &Hub, id: i64, fresh: bool) -> Result<bool, Error> {
+    const A_MOMENT: Duration = Duration::from_secs(60);
+    if !lock(&hub.known_detections).insert(id) || fresh {
+        return Ok(fresh);
+    }
+    let filter = DetectionFilter { id: Some(id), ..DetectionFilter::default() };
+    let found = hub.store.detections(filter, Page::nth(0))?;
+    let is_recent = |at| hub.now().since(at) < A_MOMENT;
+    Ok(found.iter().any(|detection| detection.recovery_id == 0 && is_recent(detection.at)))
 }
 
 /// True when the failure of `key` was not left alone for this reason before: reasons are told once.
@@ -109,30 +142,22 @@ async fn hold_back(hub: &Arc<Hub>, diagnosis: &Diagnosis, hold: &Hold) {
 
 async fn begin(
     hub: &Arc<Hub>,
+    mandate: &Mandate,
     diagnosis: &Diagnosis,
     detection_id: i64,
     plan: Plan,
     past: &[PastRecovery],
 ) -> Result<Recovered, Error> {
     let facts = &diagnosis.facts;
-    let cluster = facts.cluster_name.clone();
-    let uid = new_uid(hub);
-    {
-        let mut recovering = lock(&hub.recovering);
-        if let Some(uid) = recovering.get(&cluster) {
-            return Err(Error::Held(Hold::Running { uid: uid.clone() }));
-        }
-        recovering.insert(cluster.clone(), uid.clone());
-    }
+    let claim =
+        Claim::lay(hub, &facts.cluster_name, &new_uid(hub)).map_err(|uid| Error::Held(Hold::Running { uid }))?;
     lock(&hub.holds).remove(&facts.key);
-    let outcome = run(hub, diagnosis, detection_id, plan, past, uid).await;
-    lock(&hub.recovering).remove(&cluster);
-    hub.nudge.notify_one();
-    outcome
+    run(hub, mandate, diagnosis, detection_id, plan, past, claim.uid().to_owned()).await
 }
 
 async fn run(
     hub: &Arc<Hub>,
+    mandate: &Mandate,
     diagnosis: &Diagnosis,
     detection_id: i64,
     plan: Plan,
@@ -164,7 +189,7 @@ async fn run(
     tracing::warn!(cluster = %facts.cluster_name, failed = %facts.key, successor = %plan.successor, recovery = %uid, epoch, "recovering");
     let told = narrator::facts_of_recovery(hub, diagnosis, &plan, &uid);
     narrator::tell_plan(hub, &uid, diagnosis, &plan);
-    Ok(executor::execute(hub, executor::Run { uid, epoch, plan, told, finished: Default::default() }).await)
+    executor::execute(hub, executor::Run::new(mandate, uid, epoch, plan, told)).await
 }
 
 /// Returns earlier recoveries that the cooldown may count, newest first.

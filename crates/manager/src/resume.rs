@@ -1,108 +1,194 @@
-//! After a crash: recoveries that an earlier process of ours began and did not end.
+//! Going on with recoveries that the journal shows as running and that nobody carries out: an earlier process of ours was
+//! killed, or leadership came here from another node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::future::join_all;
 use planner::{Action, Outcome, Plan};
-use store::{Applied, Command, Ending, PlanRecord, Recovery, StepOutcome};
+use store::{Applied, Command, Ending, PlanRecord, PlanState, Recovery, StepOutcome};
 use topology::InstanceKey;
 
+use crate::claim::Claim;
+use crate::executor::Run;
 use crate::hub::{Hub, lock};
-use crate::{Error, discovery, executor, hands, hooks, narrator, watcher};
+use crate::mandate::Mandate;
+use crate::{Error, discovery, executor, hands, hooks, narrator, recovery, watcher};
 
-/// Goes on with every recovery that was left, or closes it. Called once, before the first cycle.
-pub(crate) async fn resume_all(hub: &Arc<Hub>) -> Result<(), Error> {
-    for recovery in hub.store.running_recoveries()? {
-        lock(&hub.recovering).insert(recovery.cluster_name.clone(), recovery.uid.clone());
-        // Whether the old primary has a successor is looked into now; until then it is left as it is.
-        lock(&hub.undecided).insert(recovery.uid.clone());
-        let hub_of_task = Arc::clone(hub);
-        hub.spawn(async move {
-            let (uid, cluster) = (recovery.uid.clone(), recovery.cluster_name.clone());
-            let hub_of_recovery = Arc::clone(&hub_of_task);
-            let resumed = hub_of_task.recover(async move { resume(&hub_of_recovery, recovery).await });
-            if let Err(error) = resumed.await {
-                tracing::error!(recovery = %uid, %error, "a recovery of an earlier process cannot be gone on with");
-            }
-            lock(&hub_of_task.recovering).remove(&cluster);
-            lock(&hub_of_task.undecided).remove(&uid);
-            hub_of_task.nudge.notify_one();
-        });
-    }
-    Ok(())
+/// A recovery to go on with, and the claim on its cluster.
+pub(crate) struct Left {
+    recovery: Recovery,
+    claim: Claim,
 }
 
-async fn resume(hub: &Arc<Hub>, recovery: Recovery) -> Result<(), Error> {
+/// Claims every recovery that runs and that this process does not carry out.
+pub(crate) fn enter(hub: &Arc<Hub>) -> Result<Vec<Left>, Error> {
+    let running = hub.store.running_recoveries()?;
+    // One whose cluster is claimed is being carried out here.
+    let claimed = running.into_iter().filter_map(|recovery| {
+        let claim = Claim::lay(hub, &recovery.cluster_name, &recovery.uid).ok()?;
+        Some(Left { recovery, claim })
+    });
+    Ok(claimed.collect())
+}
+
+/// Goes on with each of `left`, or closes it, in tasks of their own.
+pub(crate) fn go_on_with(hub: &Arc<Hub>, mandate: &Mandate, left: Vec<Left>) {
+    for Left { recovery, claim } in left {
+        let (hub_of_task, mandate) = (Arc::clone(hub), mandate.clone());
+        hub.spawn(async move {
+            let (uid, key) = (recovery.uid.clone(), recovery.key.clone());
+            let (hub_of_recovery, under) = (Arc::clone(&hub_of_task), mandate.clone());
+            let resumed = hub_of_task.recover(&mandate, async move {
+                let resumed = resume(&hub_of_recovery, &under, recovery).await;
+                drop(claim);
+                resumed
+            });
+            match resumed.await {
+                // Its mandate ended, and that was told.
+                Ok(()) | Err(Error::Consensus(consensus::Error::NotLeader { .. })) => {}
+                Err(error) if recovery::is_news(&hub_of_task, &key, &error.to_string()) => {
+                    tracing::error!(recovery = %uid, %error, "a recovery that is not over cannot be gone on with");
+                }
+                Err(_) => {}
+            }
+        });
+    }
+}
+
+/// Goes on with recoveries that turn up in the journal and that nobody carries out: their executor lost its leadership
+/// while it began them, and did not learn that they were begun.
+pub(crate) fn adopt(hub: &Arc<Hub>, mandate: &Mandate) {
+    let declared = hub.store.declared();
+    let is_known = |cluster: &String| lock(&hub.recovering).contains_key(cluster);
+    if declared.recovering.iter().all(is_known) {
+        return;
+    }
+    match enter(hub) {
+        Ok(left) => go_on_with(hub, mandate, left),
+        Err(error) => tracing::warn!(%error, "cannot read which recoveries are not over"),
+    }
+}
+
+fn journal(hub: &Hub, uid: &str) -> Result<PlanRecord, Error> {
+    hub.store.plan(uid)?.ok_or_else(|| Error::Unexpected(format!("recovery {uid} is running and has no plan")))
+}
+
+async fn resume(hub: &Arc<Hub>, mandate: &Mandate, recovery: Recovery) -> Result<(), Error> {
     let uid = recovery.uid.clone();
-    let Some(record) = hub.store.plan(&uid)? else { return close(hub, &recovery, "it has no plan").await };
+    let before = journal(hub, &uid)?;
+    if before.state != PlanState::Running {
+        // It ended between the look at the journal and the claim.
+        return Ok(());
+    }
+    let epoch = take_over(hub, &before).await?;
+    // Read only now: from here on, who carried it out before can journal nothing, and so begin nothing.
+    let record = journal(hub, &uid)?;
     let plan: Plan = match serde_json::from_str(&record.plan) {
         Ok(plan) => plan,
-        Err(error) => return close(hub, &recovery, &format!("its plan cannot be read: {error}")).await,
+        Err(error) => return close(hub, &uid, epoch, &format!("its plan cannot be read: {error}")).await,
     };
-    narrator::tell(hub, &uid, "the manager was restarted in the middle of this recovery".to_owned());
+    let from = &before.node.hostname;
+    let sentence = if hub.office.seat().voters() > 1 {
+        format!("leadership passed on in the middle of this recovery, which {from} carried out")
+    } else {
+        "the manager was restarted in the middle of this recovery".to_owned()
+    };
+    narrator::tell(hub, &uid, sentence);
     let began = |step: u32| record.steps.iter().any(|done| done.number == step && done.started.is_some());
     let was_promoting = began(plan.point_of_no_return());
-    let servers: Vec<InstanceKey> = plan.steps.iter().filter_map(|step| step.action.server().cloned()).collect();
-    for key in std::iter::once(&plan.failed).chain(&servers) {
-        // One that is filtered by now is not looked at, and its steps fail with a message.
-        drop(discovery::hear_of(hub, key).await);
-        watcher::probe_anew(hub, key).await;
-    }
+    look_at_servers(hub, &plan).await;
     let old_primary_lives = hub.observatory.get(&plan.failed).is_some_and(|watched| watched.is_valid());
     if old_primary_lives && !was_promoting {
-        start_receivers_again(hub, &plan, &record).await;
+        start_receivers_again(hub, mandate, &plan, &record).await;
         let fenced = plan.steps.iter().find(|step| matches!(step.action, Action::Fence { .. }));
         let outcome = fenced.and_then(|fence| record.steps.iter().find(|done| done.number == fence.number));
         // One that began and is not known to have failed may have been done.
         let was_fenced = outcome.is_some_and(|done| matches!(done.outcome, None | Some(StepOutcome::Done)));
-        hands::unfence(hub, &plan.failed, was_fenced).await?;
-        return close(hub, &recovery, "the primary came back, and nobody had been promoted").await;
+        hands::unfence(hub, mandate, &plan.failed, was_fenced).await?;
+        return close(hub, &uid, epoch, "the primary came back, and nobody had been promoted").await;
     }
-    go_on(hub, &recovery, plan, &record).await
+    let told = told_again(hub, &recovery, &plan);
+    let mut run = Run::new(mandate, uid, epoch, plan, told);
+    run.begun_before = record.steps.iter().filter(|step| step.started.is_some()).map(|step| step.number).collect();
+    run.finished = finished_steps(&record);
+    go_on(hub, run, &record, was_promoting).await
 }
 
-async fn go_on(hub: &Arc<Hub>, recovery: &Recovery, plan: Plan, record: &PlanRecord) -> Result<(), Error> {
-    let uid = recovery.uid.clone();
+/// Raises the epoch of the recovery's cluster and enters this node as who carries it out. Returns the epoch.
+async fn take_over(hub: &Arc<Hub>, record: &PlanRecord) -> Result<u64, Error> {
     let cluster = record.cluster_name.clone();
     let Applied::Epoch(epoch) = hub.declare(Command::RaiseEpoch { cluster }).await? else {
         return Err(Error::Unexpected("raising the epoch gave no epoch".to_owned()));
     };
-    let resumed = Command::ResumeRecovery { uid: uid.clone(), epoch, node: hub.node.clone(), at: hub.now() };
-    hub.declare(resumed).await?;
-    let finished = finished_steps(&plan, record);
-    narrator::tell(hub, &uid, format!("going on with it: {} of {} steps are done", finished.len(), plan.steps.len()));
-    let told = told_again(hub, recovery, &plan);
-    let ended = executor::execute(hub, executor::Run { uid, epoch, plan, told, finished }).await;
-    tracing::warn!(recovery = %ended.uid, successor = ?ended.successor, "ended a recovery of an earlier process");
+    let (uid, node) = (record.uid.clone(), hub.node.clone());
+    hub.declare(Command::ResumeRecovery { uid, epoch, node, at: hub.now() }).await?;
+    Ok(epoch)
+}
+
+/// Probes all servers that `plan` names, side by side: a dead one takes its time.
+async fn look_at_servers(hub: &Arc<Hub>, plan: &Plan) {
+    let named = plan.steps.iter().filter_map(|step| step.action.server());
+    let servers: BTreeSet<&InstanceKey> = std::iter::once(&plan.failed).chain(named).collect();
+    let looks = servers.into_iter().map(|key| async move {
+        // One that is filtered by now is not looked at, and its steps fail with a message.
+        drop(discovery::hear_of(hub, key).await);
+        watcher::probe_anew(hub, key).await;
+    });
+    join_all(looks).await;
+}
+
+async fn go_on(hub: &Arc<Hub>, run: Run, record: &PlanRecord, was_promoting: bool) -> Result<(), Error> {
+    let uid = run.uid.clone();
+    let failed = |step: &&planner::Step| {
+        let outcome = record.steps.iter().find(|done| done.number == step.number).and_then(|done| done.outcome);
+        step.required && outcome == Some(StepOutcome::Failed)
+    };
+    if !was_promoting && let Some(step) = run.plan.steps.iter().find(failed) {
+        // Its executor was undoing it: receivers may run again, and what the plan rests on is not so any more.
+        let why = format!("{} had failed", step.action);
+        narrator::tell(hub, &uid, format!("not gone on with: {why}"));
+        return executor::give_up(hub, run, &why).await;
+    }
+    narrator::tell(
+        hub,
+        &uid,
+        format!("going on with it: {} of {} steps are done", run.finished.len(), run.plan.steps.len()),
+    );
+    if !run.finished.contains_key(&run.plan.point_of_no_return()) {
+        fence_again(hub, &run).await;
+    }
+    let ended = executor::execute(hub, run).await?;
+    tracing::warn!(recovery = %ended.uid, successor = ?ended.successor, "ended a recovery that another executor began");
     Ok(())
 }
 
-/// Returns the steps that need not be done again. Until the new primary is open for writes, the old one is fenced again:
-/// it may have come back in the meantime.
-fn finished_steps(plan: &Plan, record: &PlanRecord) -> BTreeMap<u32, Outcome> {
-    let mut finished: BTreeMap<u32, Outcome> = record
-        .steps
-        .iter()
-        .filter_map(|step| match step.outcome? {
-            StepOutcome::Done => Some((step.number, Outcome::Done)),
-            StepOutcome::Skipped => Some((step.number, Outcome::Skipped)),
-            StepOutcome::Failed => None,
-        })
-        .collect();
-    if !finished.contains_key(&plan.point_of_no_return()) {
-        let fences = plan.steps.iter().filter(|step| matches!(step.action, Action::Fence { .. }));
-        for step in fences {
-            finished.remove(&step.number);
-        }
+/// Fences the old primary once more, if that was done before: it may have come back in the meantime.
+async fn fence_again(hub: &Arc<Hub>, run: &Run) {
+    let is_fence = |step: &&planner::Step| matches!(step.action, Action::Fence { .. });
+    for step in run.plan.steps.iter().filter(is_fence).filter(|step| run.finished.contains_key(&step.number)) {
+        let message = match hands::perform(hub, run, &step.action).await {
+            Ok((_, message)) | Err(message) => message,
+        };
+        narrator::tell(hub, &run.uid, format!("once more: {}: {message}", step.action));
     }
-    finished
 }
 
-async fn start_receivers_again(hub: &Arc<Hub>, plan: &Plan, record: &PlanRecord) {
+/// Returns the steps that are not to be done again, by what the journal says of them.
+fn finished_steps(record: &PlanRecord) -> BTreeMap<u32, Outcome> {
+    let outcome = |step: &store::StepRecord| match step.outcome? {
+        StepOutcome::Done => Some((step.number, Outcome::Done)),
+        StepOutcome::Skipped => Some((step.number, Outcome::Skipped)),
+        StepOutcome::Failed => None,
+    };
+    record.steps.iter().filter_map(outcome).collect()
+}
+
+async fn start_receivers_again(hub: &Arc<Hub>, mandate: &Mandate, plan: &Plan, record: &PlanRecord) {
     let began = |step: u32| record.steps.iter().any(|done| done.number == step && done.started.is_some());
     for step in plan.steps.iter().filter(|step| began(step.number)) {
         if let Action::StopReceiver { replica, .. } = &step.action
-            && let Err(error) = hands::start_receiver(hub, replica).await
+            && let Err(error) = hands::start_receiver(hub, mandate, replica).await
         {
             let text = format!("cannot start the receiver of {replica} again: {error}");
             narrator::tell(hub, &record.uid, text);
@@ -110,12 +196,11 @@ async fn start_receivers_again(hub: &Arc<Hub>, plan: &Plan, record: &PlanRecord)
     }
 }
 
-async fn close(hub: &Arc<Hub>, recovery: &Recovery, why: &str) -> Result<(), Error> {
-    let uid = recovery.uid.clone();
-    narrator::tell(hub, &uid, format!("closed: {why}"));
+async fn close(hub: &Arc<Hub>, uid: &str, epoch: u64, why: &str) -> Result<(), Error> {
+    narrator::tell(hub, uid, format!("closed: {why}"));
     hub.declare(Command::EndRecovery(Ending {
-        uid,
-        epoch: recovery.epoch,
+        uid: uid.to_owned(),
+        epoch,
         successful: false,
         mutated: false,
         successor: None,

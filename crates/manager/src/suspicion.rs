@@ -14,7 +14,7 @@ use planner::Request;
 use topology::InstanceKey;
 
 use crate::hub::{Hub, lock};
-use crate::{Error, hands, recovery, watcher};
+use crate::{Error, hands, nodes, recovery, watcher};
 
 /// Pauses between looks: short at first, when a death is fresh, and longer when it drags on.
 #[derive(Default)]
@@ -23,15 +23,21 @@ struct Patience {
 }
 
 impl Patience {
-    async fn pause(&mut self) {
+    /// Waits until the next look is due. A node that only watches takes its time, until it is the one that acts.
+    async fn pause(&mut self, hub: &Hub) {
         const EAGER_LOOKS: u32 = 40;
+        let mut changes = hub.office.changes();
+        let eager_looks = if changes.borrow_and_update().is_some() { EAGER_LOOKS } else { 4 };
         let millis = match self.looks {
             0..4 => 20 << self.looks,
-            4..EAGER_LOOKS => 250,
+            looks if looks < eager_looks => 250,
             _ => 1000,
         };
         self.looks += 1;
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(millis)) => {}
+            _ = changes.changed() => self.looks = 0,
+        }
     }
 }
 
@@ -66,17 +72,19 @@ async fn probe_again_and_again(hub: &Arc<Hub>, key: &InstanceKey) {
             tracing::info!(instance = %key, "is not dead: it answers on a new connection");
             return;
         }
-        patience.pause().await;
+        patience.pause(hub).await;
     }
 }
 
-/// Asks the replicas of `key` in rounds, and acts on what they say, until it has no replicas any more.
+/// Asks the replicas of `key` in rounds, and the other nodes of ours beside them, and acts on what they say, until it has
+/// no replicas any more.
 async fn ask_replicas_in_rounds(hub: &Arc<Hub>, key: &InstanceKey) {
     let mut patience = Patience::default();
     loop {
         // A failure must be on record first: what replicas say counts from then on.
         if hub.observatory.get(key).is_some_and(|watched| watched.failing_since.is_some()) {
-            let asked = ask_replicas(hub, key).await;
+            let limit = if patience.looks == 0 { nodes::BRIEF } else { nodes::PATIENT };
+            let (asked, ()) = tokio::join!(ask_replicas(hub, key), nodes::ask(hub, key, limit));
             let view = hub.examine();
             if view.graph.replicas(key).is_empty() {
                 return;
@@ -89,7 +97,7 @@ async fn ask_replicas_in_rounds(hub: &Arc<Hub>, key: &InstanceKey) {
                 patience = Patience::default();
             }
         }
-        patience.pause().await;
+        patience.pause(hub).await;
     }
 }
 
@@ -114,8 +122,9 @@ pub(crate) async fn ask_replicas(hub: &Arc<Hub>, key: &InstanceKey) -> Vec<Insta
     replicas
 }
 
-/// Decides on the present evidence about `key`; true when something was done.
+/// Decides on the present evidence about `key`; true when something was done. A node that only watches does nothing.
 async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
+    let Ok(mandate) = hub.office.mandate() else { return false };
     let view = hub.examine();
     let policy = hub.policy();
     let Some(diagnosis) = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, key) else { return false };
@@ -123,16 +132,17 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
     if !receivers.is_empty() && !view.snapshot.declared.recoveries_disabled {
         tracing::info!(instance = %key, replicas = receivers.len(), "restarting receivers that still believe in it");
         hub.observatory.receivers_restarted(key, hub.now());
-        join_all(receivers.iter().map(|replica| hands::restart_receiver(hub, replica))).await;
+        let restarting = join_all(receivers.iter().map(|replica| hands::restart_receiver(hub, &mandate, replica)));
+        mandate.run(restarting).await;
         hub.observatory.receivers_restarted(key, hub.now());
         return true;
     }
     if matches!(diagnosis.code, Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas) {
         // The source may answer again in the middle of it: then this suspicion ends, and the recovery does not.
-        let (hub_of_task, snapshot) = (Arc::clone(hub), view.snapshot);
+        let (hub_of_task, under, snapshot) = (Arc::clone(hub), mandate.clone(), view.snapshot);
         let recovery =
-            async move { recovery::consider(&hub_of_task, &snapshot, &diagnosis, &Request::default()).await };
-        return match hub.recover(recovery).await {
+            async move { recovery::consider(&hub_of_task, &under, &snapshot, &diagnosis, &Request::default()).await };
+        return match hub.recover(&mandate, recovery).await {
             Ok(recovered) => recovered.successor.is_some(),
             Err(error) => {
                 tell_why_not(hub, key, &error);
@@ -143,9 +153,9 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
     false
 }
 
-/// Says once why a recovery did not begin. A hold has been told where it was decided.
+/// Says once why a recovery did not begin. A hold has been told where it was decided, and so has the end of a mandate.
 fn tell_why_not(hub: &Hub, key: &InstanceKey, error: &Error) {
-    if matches!(error, Error::Held(_)) {
+    if matches!(error, Error::Held(_) | Error::Consensus(consensus::Error::NotLeader { .. })) {
         return;
     }
     if recovery::is_news(hub, key, &error.to_string()) {

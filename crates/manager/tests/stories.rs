@@ -1,13 +1,16 @@
 //! Stories on real servers: the manager in this process, a fleet of the lab, and a fault.
 
+mod stage;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use config::{Config, SourceFile};
-use lab::{Accounts, Fleet, Product, Record, Watcher, Writer, WriterOptions};
+use lab::{Fleet, Product, Record, Watcher, Writer, WriterOptions};
 use manager::{Manager, Mode};
 use store::{Page, RecoveryFilter, Store};
 use topology::InstanceKey;
+
+use crate::stage::{configuration, eventually};
 
 /// A manager, its fleet, and who watches them.
 struct Stage {
@@ -17,36 +20,9 @@ struct Stage {
     watcher: Watcher,
 }
 
-fn configuration(extra: &str) -> Config {
-    let (user, password) = Accounts::MANAGER;
-    let text = format!(
-        r#"{{
-            "MySQLTopologyUser": "{user}",
-            "MySQLTopologyPassword": "{password}",
-            "RecoverMasterClusterFilters": ["*"],
-            "MySQLHostnameResolveMethod": "none",
-            "HostnameResolveMethod": "none"
-            {extra}
-        }}"#
-    );
-    let file = SourceFile { name: "story.json".to_owned(), text };
-    config::parse(&[file], &config::NoSurroundings).expect("a good configuration").config
-}
-
 async fn start(extra: &str, mode: Mode, store: Store) -> anyhow::Result<Manager> {
     Ok(Manager::start(configuration(extra), consensus::Consensus::alone(store), mode, Arc::new(|_, _| Err(Vec::new())))
         .await?)
-}
-
-async fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what}: not within {} s", limit.as_secs());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 impl Stage {

@@ -67,7 +67,8 @@ pub struct Context<'a> {
 /// Decides what to do about `diagnosis`.
 pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
     let Context { snapshot, policy, request, .. } = context;
-    if let Some(hold) = not_recoverable(diagnosis.code).or_else(|| held_back(diagnosis, context)) {
+    let hold = seen_by_others(diagnosis).or_else(|| not_recoverable(diagnosis.code));
+    if let Some(hold) = hold.or_else(|| held_back(diagnosis, context)) {
         return Decision::Hold(hold);
     }
     match plan_for(snapshot, policy, &diagnosis.facts, request) {
@@ -101,6 +102,25 @@ pub(crate) fn plan_for(snapshot: &Snapshot, policy: &Policy, facts: &Facts, requ
     };
     drop(answers);
     Ok(dead_primary::plan(snapshot, policy, facts, choice, &successor, !request.skip_hooks))
+}
+
+/// Returns that the server is reached by other nodes of ours. Not even a person's word overrides that: to promote another
+/// one then would make a second primary.
+fn seen_by_others(diagnosis: &Diagnosis) -> Option<Hold> {
+    let facts = &diagnosis.facts;
+    if !facts.is_primary || facts.is_valid {
+        return None;
+    }
+    let quorum = facts.quorum();
+    quorum.is_seen().then_some(Hold::SeenByOthers { by: quorum.seen_by, voters: quorum.voters })
+}
+
+/// Returns that no majority of our nodes affirms the death.
+fn too_few_witnesses(facts: &Facts) -> Option<Hold> {
+    let quorum = facts.quorum();
+    let (affirm, needed) = (quorum.affirm, quorum.needed());
+    let hold = Hold::TooFewWitnesses { affirm, needed, seen_by: quorum.seen_by, silent: quorum.silent };
+    (affirm < needed).then_some(hold)
 }
 
 /// Returns why a diagnosis of this code leads to no recovery, whatever anybody asks.
@@ -140,6 +160,9 @@ fn held_back(diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
     let grace_ends = facts.failing_since.map(|since| since.plus(policy.restart_grace)).filter(|ends| *ends > now);
     if let Some(until) = grace_ends {
         return Some(Hold::RestartGrace { until });
+    }
+    if let Some(hold) = too_few_witnesses(facts) {
+        return Some(hold);
     }
     if !facts.recovers_primary {
         return Some(Hold::NotAutomated { key: "RecoverMasterClusterFilters".to_owned() });

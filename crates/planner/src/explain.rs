@@ -37,6 +37,18 @@ pub struct Rehearsal {
     pub steps: Vec<String>,
 }
 
+impl Explanation {
+    /// Returns the same on a node that does nothing at all because of `hold`. What is held back anyway keeps its reason.
+    #[must_use]
+    pub fn held_by(mut self, hold: Hold) -> Self {
+        self.if_primary_died.hold.get_or_insert_with(|| hold.clone());
+        if let Decision::Act(_) = self.decision {
+            self.decision = Decision::Hold(hold);
+        }
+        self
+    }
+}
+
 /// Explains `cluster`.
 pub fn explain(
     snapshot: &Snapshot,
@@ -67,6 +79,10 @@ fn rehearse(primary: &Diagnosis, context: Context<'_>) -> Rehearsal {
     // As if it had failed just now: everything known is then as old as the failure.
     let mut supposed = primary.clone();
     supposed.code = analysis::Code::DeadPrimary;
+    // Every node of ours would see that, as this one does.
+    supposed.facts.is_confirmed_dead = true;
+    supposed.facts.voters = 1;
+    supposed.facts.elsewhere.clear();
     let hold = match decide(&supposed, context) {
         Decision::Hold(hold) => Some(hold),
         Decision::Act(_) => None,

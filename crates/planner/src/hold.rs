@@ -14,6 +14,34 @@ pub enum Hold {
     NothingToRecover,
     /// The death of the server is not witnessed from two sides yet.
     NotWitnessed,
+    /// Other nodes of ours reach it, so many that no majority can say it is dead: it is this node that is blind.
+    SeenByOthers {
+        /// The nodes that reach it, by their addresses.
+        by: Vec<String>,
+        /// How many nodes vote.
+        voters: usize,
+    },
+    /// No majority of our nodes affirms that it cannot be reached.
+    TooFewWitnesses {
+        /// How many affirm it, this node included.
+        affirm: usize,
+        /// How many are a majority.
+        needed: usize,
+        /// Other nodes that reach it.
+        seen_by: Vec<String>,
+        /// Other nodes whose answer is missing, or does not count.
+        silent: Vec<String>,
+    },
+    /// Another node acts, or none: this one only watches.
+    NotLeading {
+        /// Who leads, where that is known.
+        leader: Option<String>,
+    },
+    /// Nothing can be put on record, and what is not on record is not done.
+    CannotRecord {
+        /// Why not.
+        why: String,
+    },
     /// No replica answers: a lost site, or this node is cut off. From here the two look the same.
     NobodyAnswers,
     /// It has no replicas.
@@ -101,9 +129,10 @@ impl Hold {
     /// Returns the command that would lift it, if there is one.
     pub fn remedy(&self, subject: &InstanceKey) -> Option<String> {
         match self {
-            Self::NotAutomated { .. } | Self::Downtimed { .. } | Self::RestartGrace { .. } => {
-                Some(format!("orchestrator-client -c recover -i {subject}"))
-            }
+            Self::NotAutomated { .. }
+            | Self::Downtimed { .. }
+            | Self::RestartGrace { .. }
+            | Self::TooFewWitnesses { .. } => Some(format!("orchestrator-client -c recover -i {subject}")),
             Self::Cooldown { .. } => {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
             }
@@ -118,6 +147,29 @@ impl fmt::Display for Hold {
         match self {
             Self::NothingToRecover => write!(out, "nothing is wrong that a recovery could mend"),
             Self::NotWitnessed => write!(out, "no replica confirms that it is dead"),
+            Self::SeenByOthers { by, voters } => write!(
+                out,
+                "{} of {voters} nodes reach it ({}): this node does not, and that is no death",
+                by.len(),
+                by.join(", ")
+            ),
+            Self::TooFewWitnesses { affirm, needed, seen_by, silent } => {
+                write!(out, "{affirm} of our nodes affirm that they cannot reach it, and {needed} are a majority")?;
+                if !seen_by.is_empty() {
+                    write!(out, "; reached by {}", seen_by.join(", "))?;
+                }
+                if !silent.is_empty() {
+                    write!(out, "; no word from {}", silent.join(", "))?;
+                }
+                Ok(())
+            }
+            Self::NotLeading { leader: Some(leader) } => write!(out, "this node only watches: {leader} leads and acts"),
+            Self::NotLeading { leader: None } => {
+                write!(out, "no node leads: a majority of the nodes must be up and see each other")
+            }
+            Self::CannotRecord { why } => {
+                write!(out, "nothing can be put on record, and what is not on record is not done: {why}")
+            }
             Self::NobodyAnswers => write!(
                 out,
                 "no replica answers: either the whole site is lost or this node is cut off, and from here the two look the same"

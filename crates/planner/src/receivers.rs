@@ -25,6 +25,10 @@ pub fn receivers_to_restart(diagnosis: &Diagnosis, snapshot: &Snapshot, policy: 
         facts.receivers_restarted.filter(|last| facts.failing_since.is_some_and(|since| *last >= since));
     let restarted_lately = in_this_failure.is_some_and(|last| facts.at.since(last) < RESTART_AT_MOST_EVERY);
     let looks_dead = facts.failure.as_ref().is_some_and(|failure| failure.kind.looks_dead());
+    // Too many nodes of ours reach it: there is nothing to find out.
+    if facts.quorum().is_seen() {
+        return Vec::new();
+    }
     if !unreachable || !looks_dead || !long_enough || restarted_lately {
         return Vec::new();
     }

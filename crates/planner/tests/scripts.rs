@@ -14,8 +14,8 @@ use goldenscript::{ArgumentConsumer, Command};
 use planner::{Context, Decision, Kind, PastRecovery, Request};
 use topology::{
     Binlog, Channel, Declared, Demoted, Downtime, Flavor, Graph, Gtid, GtidMode, GtidSet, Instance, InstanceKey,
-    Maintenance, ProbeFailure, RegisteredRule, SemiSyncRole, ServerUuid, Snapshot, ThreadState, Timestamp, Unreachable,
-    Version, Watched, WritePolicy,
+    Maintenance, NodeSays, NodeView, ProbeFailure, RegisteredRule, SemiSyncRole, ServerUuid, Snapshot, ThreadState,
+    Timestamp, Unreachable, Version, Watched, WritePolicy,
 };
 
 type Failure = Box<dyn Error>;
@@ -39,6 +39,7 @@ struct Story {
     declared: Declared,
     policy: Policy,
     past: Vec<PastRecovery>,
+    voters: usize,
 }
 
 impl Default for Story {
@@ -50,6 +51,7 @@ impl Default for Story {
             declared: Declared::default(),
             policy: Policy { recovers_primary, ..Policy::default() },
             past: Vec::new(),
+            voters: 1,
         }
     }
 }
@@ -66,6 +68,11 @@ impl goldenscript::Runner for Story {
             "hang" => self.fail(&mut args, Unreachable::Hung, 2)?,
             "timeout" => self.fail(&mut args, Unreachable::Hung, 1)?,
             "refuse-account" => self.fail(&mut args, Unreachable::AccessDenied, 1)?,
+            "voters" => {
+                self.voters = args.next_pos().ok_or("how many?")?.value.parse()?;
+                String::new()
+            }
+            "node" => self.node(&mut args)?,
             "lose" => self.lose(&mut args)?,
             "demoted" => self.demoted(&mut args)?,
             "downtime" => self.downtime(&mut args)?,
@@ -118,7 +125,7 @@ fn gtids(of: &InstanceKey, is_mariadb: bool, last: u64) -> GtidSet {
 impl Story {
     fn snapshot(&self) -> Snapshot {
         let watched = self.servers.iter().map(|(key, watched)| (key.clone(), Arc::new(watched.clone()))).collect();
-        Snapshot { now: self.now, watched, declared: Arc::new(self.declared.clone()) }
+        Snapshot { now: self.now, watched, declared: Arc::new(self.declared.clone()), voters: self.voters }
     }
 
     fn change(&mut self, key: &InstanceKey, change: impl FnOnce(&mut Instance)) -> Result<(), Failure> {
@@ -235,6 +242,30 @@ impl Story {
                 }
             }
         }
+        Ok(String::new())
+    }
+
+    /// Another node of ours was asked about a server just now, or `age-ms` ago.
+    fn node(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let node = args.next_pos().ok_or("which node?")?.value.clone();
+        let word = args.next_pos().ok_or("what does it say?")?.value.clone();
+        let server = key(lookup(args, "of").unwrap_or("db1"));
+        let age: u64 = args.lookup_parse("age-ms")?.unwrap_or(0);
+        let failed =
+            |kind: Unreachable| NodeSays::Failed(ProbeFailure { kind, message: kind.to_string(), partial: false });
+        let says = match word.as_str() {
+            "sees-it" => NodeSays::Reached,
+            "refused" => failed(Unreachable::Refused),
+            "no-answer" => failed(Unreachable::NoAnswer),
+            "access-denied" => failed(Unreachable::AccessDenied),
+            "unknown-host" => failed(Unreachable::UnknownHost),
+            "silent" => NodeSays::Nothing("no answer within 1.5 s".to_owned()),
+            other => return Err(format!("what does {other} mean?").into()),
+        };
+        let asked = self.now.minus(Duration::from_millis(age));
+        let watched = self.servers.get_mut(&server).ok_or("who?")?;
+        watched.elsewhere.retain(|view| view.node != node);
+        watched.elsewhere.push(NodeView { node, asked, answered: self.now, says });
         Ok(String::new())
     }
 

@@ -62,7 +62,7 @@ fn configured(arguments: ServerArgs) -> ExitCode {
         match &arguments.mode {
             Mode::Http => service::run(files, loaded, arguments.discovery).await,
             Mode::ConfigCheck => check(&loaded),
-            _ => command::run(arguments, files, loaded).await,
+            _ => Box::pin(command::run(arguments, files, loaded)).await,
         }
     });
     match outcome {

@@ -52,8 +52,16 @@ pub enum Command {
         /// When; the rule ages from here.
         at: Timestamp,
     },
-    /// Forgets instances: their observed rows go, and they are not to be probed until `until`. Answers
-    /// [`Applied::Rows`], the number of instances.
+    /// Has instances watched by every node, from now on until they are forgotten. Answers [`Applied::Rows`]: how many of
+    /// them were not watched before.
+    Watch {
+        /// The instances.
+        keys: Vec<InstanceKey>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Forgets instances: no node watches them any more, their observed rows go, and they are not to be probed until
+    /// `until`. Answers [`Applied::Rows`], the number of instances.
     Forget {
         /// The instances.
         keys: Vec<InstanceKey>,

@@ -3,6 +3,8 @@
 //! A value that cannot be read (a host name that somebody wiped, a rule that no program knows) is left out: one odd row
 //! must not keep the manager from knowing the others.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, Row};
 use topology::{
     Declared, Demoted, Downtime, InstanceKey, Maintenance, PromotionRule, RegisteredRule, ServerUuid, Timestamp,
@@ -20,6 +22,7 @@ pub(crate) enum Section {
     AliasOverrides,
     Demoted,
     Forgotten,
+    Watched,
     Tags,
     RecoveriesDisabled,
     Recovering,
@@ -33,6 +36,7 @@ pub(crate) const EVERYTHING: &[Section] = &[
     Section::AliasOverrides,
     Section::Demoted,
     Section::Forgotten,
+    Section::Watched,
     Section::Tags,
     Section::RecoveriesDisabled,
     Section::Recovering,
@@ -54,6 +58,10 @@ pub(crate) fn refresh(db: &Connection, declared: &mut Declared, section: Section
         Section::Demoted => declared.demoted = by_key(db, "demoted_instance", demoted)?,
         Section::Forgotten => {
             declared.forgotten = by_key(db, "forgotten_instance", |row| moment::read(row, "forgotten_until"))?;
+        }
+        Section::Watched => {
+            let sql = "SELECT hostname, port FROM watched_instance";
+            declared.watched = Arc::new(all(db, sql, [], key)?.into_iter().collect());
         }
         Section::Tags => {
             declared.tags.clear();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +124,9 @@ pub struct Declared {
     pub demoted: BTreeMap<InstanceKey, Demoted>,
     /// Addresses that an operator had forgotten; they are not probed until that time.
     pub forgotten: BTreeMap<InstanceKey, Timestamp>,
+    /// Addresses that every node watches, however it heard of them. Shared, since it is long and changes seldom.
+    #[serde(default)]
+    pub watched: Arc<BTreeSet<InstanceKey>>,
     /// Tags by instance, `name` to `value`.
     pub tags: BTreeMap<InstanceKey, BTreeMap<String, String>>,
     /// True while an operator has disabled all automatic recoveries.

@@ -28,7 +28,7 @@ pub use instance::{
     SemiSyncRole, ServerUuid, ThreadState, TlsProfile, WritePolicy,
 };
 pub use key::{InstanceKey, KeyError};
-pub use observation::{Observation, ProbeFailure, Sight, Unreachable};
+pub use observation::{NodeSays, NodeView, Observation, ProbeFailure, Sight, Unreachable};
 pub use snapshot::{Snapshot, Watched};
 pub use time::Timestamp;
 pub use version::{Flavor, Version};

@@ -76,6 +76,42 @@ pub struct Sight {
     pub failure: Option<ProbeFailure>,
 }
 
+/// What came of asking another of our nodes to look at a server. Times are those of the node that asked: clocks of
+/// nodes differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// The node that was asked, by its address.
+    pub node: String,
+    /// When it was asked: what it saw is at least this new.
+    pub asked: Timestamp,
+    /// When its answer was here, or was waited for no longer.
+    pub answered: Timestamp,
+    /// What it says.
+    pub says: NodeSays,
+}
+
+/// What another of our nodes says of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeSays {
+    /// It read the server.
+    Reached,
+    /// It could not read it.
+    Failed(ProbeFailure),
+    /// The node itself did not answer, for this reason.
+    Nothing(String),
+}
+
+impl fmt::Display for NodeView {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, says, .. } = self;
+        match says {
+            NodeSays::Reached => write!(out, "node {node} reaches it"),
+            NodeSays::Failed(failure) => write!(out, "it fails at node {node} ({})", failure.kind),
+            NodeSays::Nothing(why) => write!(out, "no word from node {node} ({why})"),
+        }
+    }
+}
+
 impl Unreachable {
     /// True when the failure itself shows that a server process lives and answers.
     pub fn shows_life(self) -> bool {

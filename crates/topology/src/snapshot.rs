@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Declared, Instance, InstanceKey, ProbeFailure, PromotionRule, Timestamp};
+use crate::{Declared, Instance, InstanceKey, NodeView, ProbeFailure, PromotionRule, Timestamp};
 
 /// What is known of one address, from all its probes so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Watched {
     pub first_heard: Timestamp,
     /// When the receivers of its replicas were last restarted to see whether they can connect.
     pub receivers_restarted: Option<Timestamp>,
+    /// What other nodes of ours last said of it, by their addresses; empty while nobody was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<NodeView>,
 }
 
 impl Watched {
@@ -55,6 +58,9 @@ pub struct Snapshot {
     pub watched: BTreeMap<InstanceKey, Arc<Watched>>,
     /// What was declared and decided.
     pub declared: Arc<Declared>,
+    /// How many nodes of ours vote, the one whose snapshot this is included; 0 or 1 when it stands alone.
+    #[serde(default)]
+    pub voters: usize,
 }
 
 impl Snapshot {

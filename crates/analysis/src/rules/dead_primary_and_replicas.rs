@@ -1,7 +1,9 @@
 //! Dead primary and replicas: neither the primary nor any replica answers. A lost site, or this node is cut off: from here
 //! the two look the same, so nothing is done.
 //!
-//! Evidence: confirmed failures of our own probes; replicas are known and none was read since.
+//! Evidence: confirmed failures of our own probes; replicas are known and none was read since; not so many nodes of ours
+//! reach the primary that it is certain to live.
+//! Look-alikes: the others reach it, so it is this node that is cut off → `unreachable_primary`.
 //! Compat code: `DeadMasterAndReplicas`.
 
 use super::Rule;
@@ -10,5 +12,9 @@ use crate::{Code, Facts};
 pub(crate) const RULE: Rule = Rule { code: Code::DeadPrimaryAndReplicas, priority: 30, examine };
 
 fn examine(facts: &Facts) -> bool {
-    facts.is_primary && facts.is_confirmed_dead && !facts.replicas.is_empty() && facts.valid_replicas == 0
+    facts.is_primary
+        && facts.is_confirmed_dead
+        && !facts.replicas.is_empty()
+        && facts.valid_replicas == 0
+        && !facts.quorum().is_seen()
 }

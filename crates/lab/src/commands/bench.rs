@@ -10,7 +10,7 @@ use lab::report::{self, Series};
 use lab::{Failing, Failover, Fault, Fleet, Plot, Product, Stage, TwoWritable, WriterOptions, manager_binary_of};
 
 use super::campaign::verdict;
-use super::unless_interrupted;
+use super::{append, raft_leader, raft_log, unless_interrupted};
 
 /// Measure the manager on real servers
 #[derive(Debug, Args)]
@@ -22,6 +22,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     Failover(FailoverArguments),
+    RaftLeader(raft_leader::Arguments),
+    RaftLog(raft_log::Arguments),
 }
 
 /// Let the primary fail again and again, and measure how writes go on
@@ -45,6 +47,9 @@ pub(super) struct FailoverArguments {
     /// How many replicas the primary has
     #[arg(long, default_value_t = 3)]
     pub(super) replicas: usize,
+    /// How many managers decide together
+    #[arg(long, default_value_t = 1)]
+    pub(super) managers: usize,
     /// Which build of the manager: debug or release; the one beside this program without this
     #[arg(long)]
     pub(super) manager: Option<String>,
@@ -55,8 +60,13 @@ pub(super) struct FailoverArguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let What::Failover(arguments) = arguments.what;
-    unless_interrupted(failovers(&arguments)).await?.context("interrupted before the end")
+    match arguments.what {
+        What::Failover(arguments) => {
+            unless_interrupted(failovers(&arguments)).await?.context("interrupted before the end")
+        }
+        What::RaftLeader(arguments) => raft_leader::run(&arguments).await,
+        What::RaftLog(arguments) => raft_log::run(&arguments).await,
+    }
 }
 
 /// All that was measured.
@@ -79,7 +89,7 @@ pub(super) async fn failovers(arguments: &FailoverArguments) -> Result<()> {
     if arguments.fault == Fault::Cut {
         fleet = fleet.in_namespaces();
     }
-    let plot = Plot::new(fleet, program);
+    let plot = Plot::new(fleet, program).managers(arguments.managers);
     let (stage, Played { failovers, error }) = play(arguments, plot).await?;
     let measured = conclude(stage, failovers).await?;
     let text = markdown(arguments, &measured);
@@ -194,9 +204,10 @@ fn markdown(arguments: &FailoverArguments, measured: &Measured) -> String {
         Some(count) => format!(", semi-sync AFTER_SYNC waiting for {count}, four clients at full speed"),
         None => String::new(),
     };
+    let managers = if arguments.managers > 1 { format!(", {} managers", arguments.managers) } else { String::new() };
     let build = arguments.manager.as_deref().unwrap_or("same as the lab's");
     let mut text = format!(
-        "### {}: {} x {}, {} replicas{kind}\n\n{}; {}; manager build: {build}.\n\n",
+        "### {}: {} x {}, {} replicas{kind}{managers}\n\n{}; {}; manager build: {build}.\n\n",
         arguments.flavor,
         measured.failovers.len(),
         arguments.fault.name(),
@@ -242,11 +253,4 @@ fn series(failovers: &[Failover]) -> Vec<Series> {
         series
     });
     rows.filter(|series| !series.is_empty()).collect()
-}
-
-fn append(file: &std::path::Path, text: &str) -> Result<()> {
-    use std::io::Write as _;
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
-    let mut opened = opened.with_context(|| format!("cannot write {}", file.display()))?;
-    opened.write_all(format!("\n{text}").as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }

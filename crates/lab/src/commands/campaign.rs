@@ -6,7 +6,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use lab::{Fault, Product};
 
-use super::{bench, calm, crash, unless_interrupted};
+use super::raft_cuts::Scenario;
+use super::{bench, calm, crash, raft_crash, raft_cuts, raft_disk, unless_interrupted};
+
+/// So many rounds as a recovery has steps.
+const ALL_STEPS: u32 = u32::MAX;
 
 /// Repeat what must hold, for as long as you like, on real servers
 ///
@@ -34,6 +38,12 @@ pub struct Arguments {
     /// Seconds that the manager is stopped (no-failover)
     #[arg(long, default_value_t = 30)]
     stopped: u64,
+    /// Who is cut off from whom (raft-cuts)
+    #[arg(long, value_enum, default_value_t = Scenario::All)]
+    scenario: Scenario,
+    /// Seconds that each state is kept and looked at (raft-cuts)
+    #[arg(long, default_value_t = 5)]
+    calm: u64,
     /// Append the result as a section in Markdown to this file
     #[arg(long, value_name = "FILE")]
     markdown: Option<std::path::PathBuf>,
@@ -46,6 +56,9 @@ enum Name {
     Freeze,
     Cut,
     Crash,
+    RaftCuts,
+    RaftCrash,
+    RaftDisk,
 }
 
 impl Name {
@@ -70,6 +83,26 @@ impl Name {
                  go on with the recovery or close it, writes must go on, all replicas must follow.",
                 20,
             ),
+            Self::RaftCuts => (
+                "three or five managers and the servers in network namespaces; the leader, a minority, a follower, one \
+                 direction, the leader with the primary, or the leader from the primary is cut off (--scenario). Never \
+                 two that lead, never two writable primaries within the reach of the majority's clients, no failover \
+                 where a majority sees the primary and one where it does not, and healing never costs the majority its \
+                 leader (needs root).",
+                10,
+            ),
+            Self::RaftCrash => (
+                "the primary is killed, and the leading of three managers in the middle of its recovery: when each \
+                 single step was begun, and when it was finished (fewer --rounds are spread over the steps). The next \
+                 leader completes the recovery once, every hook runs under an id that a repeat has too, and no finished \
+                 step is done again.",
+                ALL_STEPS,
+            ),
+            Self::RaftDisk => (
+                "the disk of a follower, then of the leader, is full: the others go on, it says what is wrong, and is \
+                 well once there is room. The file of a follower is lost: it has no vote until raft-add-peer (needs root).",
+                2,
+            ),
         }
     }
 }
@@ -83,7 +116,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let rounds = arguments.rounds.unwrap_or(name.about().1);
     let begun = Instant::now();
     unless_interrupted(play(name, rounds, &arguments)).await?.context("interrupted before the end")?;
-    println!("campaign {}: {rounds} rounds held, in {:.0} s", word(name), begun.elapsed().as_secs_f64());
+    println!("campaign {}: {} held, in {:.0} s", word(name), count(rounds), begun.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -95,12 +128,28 @@ async fn play(name: Name, rounds: u32, arguments: &Arguments) -> Result<()> {
         semi_sync: None,
         fault,
         replicas: 3,
+        managers: 1,
         manager: manager.clone(),
         markdown: arguments.markdown.clone(),
     };
     match name {
         Name::Freeze => bench::failovers(&faults(Fault::Freeze)).await,
         Name::Cut => bench::failovers(&faults(Fault::Cut)).await,
+        Name::RaftCuts => {
+            let settings = raft_cuts::Settings {
+                scenario: arguments.scenario,
+                rounds,
+                calm: Duration::from_secs(arguments.calm),
+                flavor,
+                manager,
+                markdown: arguments.markdown.clone(),
+            };
+            raft_cuts::run(&settings).await
+        }
+        Name::RaftCrash => {
+            raft_crash::run(Some(rounds).filter(|rounds| *rounds != ALL_STEPS), flavor, manager.as_deref()).await
+        }
+        Name::RaftDisk => raft_disk::run(rounds, flavor, manager.as_deref()).await,
         Name::Crash => crash::run(rounds, flavor, manager.as_deref()).await,
         Name::NoFailover => {
             let times = calm::Times {
@@ -115,8 +164,12 @@ async fn play(name: Name, rounds: u32, arguments: &Arguments) -> Result<()> {
 fn list() {
     for name in Name::value_variants() {
         let (about, rounds) = name.about();
-        println!("{}  ({rounds} rounds)\n    {about}\n", word(*name));
+        println!("{}  ({})\n    {about}\n", word(*name), count(rounds));
     }
+}
+
+fn count(rounds: u32) -> String {
+    if rounds == ALL_STEPS { "all steps".to_owned() } else { format!("{rounds} rounds") }
 }
 
 fn word(name: Name) -> String {

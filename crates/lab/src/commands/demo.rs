@@ -2,34 +2,39 @@
 
 use std::fs;
 use std::io::{IsTerminal, Write, stdout};
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use lab::journal::{Journal, Story};
 use lab::tale::{self, Event};
-use lab::{Accounts, Commit, Fleet, Plot, Product, Record, Server, Stage, manager_binary};
+use lab::{
+    Accounts, Commit, Fleet, Leadership, ManagerNode, Plot, Product, Record, Server, Stage, demo, manager_binary,
+};
 use topology::Timestamp;
 
 use super::unless_interrupted;
 
-/// The manager's usual port, and how many after it are tried.
-const PORTS: std::ops::Range<u16> = 3000..3100;
+/// How many managers decide together.
+const MANAGERS: usize = 3;
 /// How long anything may take that takes a second on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the demo looks.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Watch a primary die and writes go on: real servers, a writer, and the manager
+/// Watch a primary die and writes go on, and the leading manager die and another one lead
 ///
-/// Starts a primary with three replicas, a writer that commits rows through whichever server is writable, and the manager
-/// beside this program. Then it is your turn to kill the primary. Ctrl-C ends and removes everything.
+/// Starts a primary with three replicas, a writer that commits rows through whichever server is writable, and three
+/// managers that decide together. Then it is your turn to kill the primary, or the manager that leads. Ctrl-C ends and
+/// removes everything.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
-    /// Kill the primary by itself once, tell what happened, and end
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// Kill the leading manager and then the primary by itself, tell what happened, and end
     #[arg(long)]
     once: bool,
     /// mysql-9.7, mariadb-10.11 or mariadb-11.8
@@ -40,18 +45,40 @@ pub struct Arguments {
     asynchronous: bool,
 }
 
+/// What can be done to a demo that runs.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Kill the manager that leads in the demo that runs (kill -9)
+    KillLeader,
+}
+
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Result<()> {
+    if let Some(Action::KillLeader) = arguments.action {
+        return kill_leader().await;
+    }
     if unless_interrupted(play(&arguments)).await?.is_none() {
         println!("\n\nEnded; nothing is left running.");
     }
     Ok(())
 }
 
+/// Kills the leader of the demo that runs.
+async fn kill_leader() -> Result<()> {
+    for manager in demo::managers()? {
+        if manager.leads().await {
+            manager.kill9()?;
+            println!("Killed the manager at {}, process {}, which led. Watch the demo.", manager.url(), manager.pid());
+            return Ok(());
+        }
+    }
+    bail!("no demo runs, or none of its managers leads at this moment")
+}
+
 async fn play(arguments: &Arguments) -> Result<()> {
     let program = manager_binary()?;
     println!(
-        "\nStarting {}: a primary with three replicas, a writer, and the manager on embedded SQLite.",
+        "\nStarting {}: a primary with three replicas, a writer, and three managers, each on a SQLite file of its own.",
         arguments.flavor
     );
     println!("(The first start fetches the server from Debian, 55 MB, into the cache directory.)");
@@ -60,41 +87,65 @@ async fn play(arguments: &Arguments) -> Result<()> {
     if !arguments.asynchronous {
         fleet = fleet.semi_sync(1);
     }
-    let plot = Plot::new(fleet, program).setting("ListenAddress", format!("127.0.0.1:{}", free_port()?));
-    let demo = Demo { stage: Stage::set(plot).await? };
+    let stage = Stage::set(Plot::new(fleet, program).managers(MANAGERS)).await?;
+    demo::announce(stage.fleet())?;
+    let leadership = Leadership::start(stage.managers());
+    let leader = stage.managers().wait_for_leader(PATIENCE).await?;
+    let mut demo = Demo { stage, leadership, leader, told: 0 };
     println!("All is up after {}.\n", tale::span(begun.elapsed()));
     let mut primary = demo.stage.fleet().server(0).clone();
     demo.introduce(&primary).await?;
-    let mut told = 0;
+    if arguments.once {
+        return demo.once(&primary).await;
+    }
     loop {
-        if arguments.once {
-            demo.write_for(Duration::from_secs(2)).await?;
-            println!("Killing the primary {} (--once): kill -9 {}", primary.key(), pid(&primary)?);
-            primary.kill9()?;
-        } else {
-            demo.invite(&primary)?;
-        }
-        let story = demo.watch(&primary, told).await?;
-        told += 1;
+        demo.invite(&primary)?;
+        let story = demo.watch(&primary).await?;
         primary = demo.tell(&primary, &story).await?;
-        if arguments.once {
-            return Ok(());
-        }
     }
 }
 
 struct Demo {
     stage: Stage,
+    leadership: Leadership,
+    /// Who led when it was looked last.
+    leader: Arc<ManagerNode>,
+    /// Recoveries that were told.
+    told: usize,
 }
 
 impl Demo {
+    /// The journal of who leads: it has all that was decided.
     fn journal(&self) -> Result<Journal> {
-        self.stage.journal()
+        self.leader.journal()
+    }
+
+    /// Kills the leading manager and then the primary.
+    async fn once(&mut self, primary: &Arc<Server>) -> Result<()> {
+        self.write_for(Duration::from_secs(2)).await?;
+        println!("Killing {} (--once): kill -9 {}", called(&self.leader), process(&self.leader)?);
+        self.leader.kill9()?;
+        self.look_at_the_managers(primary).await?;
+        self.write_for(Duration::from_secs(2)).await?;
+        println!("Killing the primary {} (--once): kill -9 {}", primary.key(), pid(primary)?);
+        primary.kill9()?;
+        let story = self.watch(primary).await?;
+        self.tell(primary, &story).await.map(drop)
     }
 
     async fn introduce(&self, primary: &Server) -> Result<()> {
-        let api = self.stage.manager().url("/api");
+        let api = self.leader.url("/api");
         println!("{}\n", self.topology(primary).await?);
+        println!("Managers");
+        for manager in self.stage.managers().nodes() {
+            let role = if manager.index() == self.leader.index() { "leads  " } else { "follows" };
+            println!(
+                "  http://{}  {role}  process {:<8} log: {}",
+                manager.address(),
+                process(manager)?,
+                manager.log_path().display()
+            );
+        }
         println!("Servers");
         for server in self.stage.fleet().servers() {
             let role = if server.key() == primary.key() { "primary" } else { "replica" };
@@ -117,17 +168,21 @@ impl Demo {
         println!("  curl -s {api}/v2/explain/{} | jq    what would happen now, and why", primary.key());
         println!("  curl -s {api}/audit-recovery | jq");
         if let Some(client) = client() {
-            println!("  ORCHESTRATOR_API={api} {client} -c topology -i {}", primary.key());
+            let apis: Vec<String> = self.stage.managers().nodes().iter().map(|node| node.url("/api")).collect();
+            println!("  export ORCHESTRATOR_API='{}'", apis.join(" "));
+            println!("  {client} -c raft-leader");
+            println!("  {client} -c topology -i {}", primary.key());
         }
-        println!("  less {}", self.stage.manager().log_path().display());
         println!();
         Ok(())
     }
 
-    /// Says how to kill the primary.
+    /// Says how to kill the primary, and the manager that leads.
     fn invite(&self, primary: &Server) -> Result<()> {
         println!("Kill the primary whenever you like, from another terminal:\n");
         println!("    kill -9 {}\n", pid(primary)?);
+        println!("or the manager that leads, process {}:\n", process(&self.leader)?);
+        println!("    ./demo kill-leader\n");
         println!(
             "(kill -STOP freezes it instead, which takes the manager some seconds to be sure of.) Ctrl-C ends the demo.\n"
         );
@@ -147,9 +202,10 @@ impl Demo {
         Ok(())
     }
 
-    /// Shows how the writer does until a recovery beyond the `told` ones has ended, and returns its story.
-    async fn watch(&self, primary: &Server, told: usize) -> Result<Story> {
-        let (journal, mut line, mut silent) = (self.journal()?, Line::default(), false);
+    /// Shows how the writer does until a recovery beyond those that were told has ended, and returns its story. Tells on
+    /// the way when leadership moves.
+    async fn watch(&mut self, primary: &Server) -> Result<Story> {
+        let (mut line, mut silent) = (Line::default(), false);
         loop {
             let quiet = self.stage.writer.commits_again(Instant::now(), Duration::from_millis(700)).await.is_err();
             if quiet && !silent {
@@ -157,19 +213,76 @@ impl Demo {
                 println!("Writes have stopped: {} takes none.", primary.key());
             }
             silent = quiet;
-            let recoveries = journal.recoveries()?;
-            if recoveries.len() > told
+            if !self.leader.is_running() || !self.leader.leads().await {
+                line.end();
+                self.look_at_the_managers(primary).await?;
+            }
+            let recoveries = self.journal()?.recoveries()?;
+            if recoveries.len() > self.told
                 && let Some(recovery) = recoveries.first().filter(|recovery| recovery.ended.is_some())
             {
                 line.end();
-                return journal.story(&recovery.uid)?.context("a recovery without a journal");
+                self.told = recoveries.len();
+                return self.journal()?.story(&recovery.uid)?.context("a recovery without a journal");
             }
             if !silent {
                 line.show(&format!("{:>6} rows committed through {}", self.stage.writer.acknowledged(), primary.key()));
             }
             self.mend_replicas(primary).await?;
+            self.mend_followers().await?;
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Tells how leadership moved, and starts the manager again that led, if it died.
+    async fn look_at_the_managers(&mut self, primary: &Server) -> Result<()> {
+        let old = Arc::clone(&self.leader);
+        let rows = self.stage.writer.acknowledged();
+        let new = self.stage.managers().wait_for_leader(PATIENCE).await?;
+        self.leader = Arc::clone(&new);
+        if new.index() == old.index() {
+            // It was busy for a moment.
+            return Ok(());
+        }
+        let fate = if old.is_running() { "leads no more" } else { "died" };
+        println!("\n{} {fate}.\n", capitalised(&called(&old)));
+        print!("{}", self.succession(&old, &new));
+        self.write_for(Duration::from_millis(100)).await?;
+        let written = self.stage.writer.acknowledged() - rows;
+        println!("\nThe writer did not notice: {written} rows committed through {} meanwhile.", primary.key());
+        if !old.is_running() {
+            old.start().await?;
+            println!("The demo started manager {} again, process {}: it follows.\n", old.index() + 1, process(&old)?);
+        }
+        Ok(())
+    }
+
+    /// Returns when the one was last heard to lead, and when the other first.
+    fn succession(&self, old: &ManagerNode, new: &ManagerNode) -> String {
+        let spans = self.leadership.spans();
+        let last = spans.iter().filter(|span| span.who == old.index()).map(|span| span.until).max();
+        let first = last.and_then(|last| self.leadership.first_since(last, |who| who == new.index()));
+        let pid = new.pid().unwrap_or_default();
+        let leads = format!("{} LEADS, process {pid}", capitalised(&called(new)));
+        let Some((last, (_, first))) = last.zip(first) else { return format!("{leads}.\n") };
+        let gap = first.duration_since(last);
+        let after = format!("+{}", gap.as_millis());
+        format!(
+            "       +0 ms  it says for the last time that it leads\n{after:>9} ms  {leads}\n\nNobody led for {}.\n",
+            tale::span(gap)
+        )
+    }
+
+    /// Starts managers again that somebody killed and that did not lead.
+    async fn mend_followers(&self) -> Result<()> {
+        for manager in self.stage.managers().others(self.leader.index()) {
+            if !manager.is_running() {
+                println!("\n{} ended, which did not lead; starting it again.", capitalised(&called(manager)));
+                manager.start().await?;
+                println!("It runs as process {}.", process(manager)?);
+            }
+        }
+        Ok(())
     }
 
     /// Starts replicas again that somebody killed.
@@ -195,7 +308,11 @@ impl Demo {
         let Some((last, first)) = handover(&record, old, &new) else {
             bail!("no row was written through {}", new.key())
         };
-        println!("\n{} died. What happened, in milliseconds after the last row that it acknowledged:\n", old.key());
+        println!(
+            "\n{} died, and {} acted. What happened, in milliseconds after the last row that it acknowledged:\n",
+            old.key(),
+            called(&self.leader)
+        );
         print!("{}", tale::timed(self.happened(story, last, first, old, &new).await?, clock(last)));
         println!("\n{}", tale::certificate(story));
         let pause = first.done.saturating_duration_since(last.done);
@@ -315,9 +432,17 @@ fn is_frozen(server: &Server) -> bool {
     state.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
-fn free_port() -> Result<u16> {
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    PORTS.into_iter().find(is_free).with_context(|| format!("no free port among {PORTS:?}"))
+fn process(manager: &ManagerNode) -> Result<u32> {
+    manager.pid().with_context(|| format!("manager {} ended unasked", manager.index() + 1))
+}
+
+fn called(manager: &ManagerNode) -> String {
+    format!("manager {} (http://{})", manager.index() + 1, manager.address())
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn client() -> Option<String> {

@@ -1,6 +1,9 @@
 //! One file per command. The doc comments of the arguments are the help texts.
 
+use std::fs::OpenOptions;
 use std::future::Future;
+use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
@@ -14,6 +17,11 @@ mod crash;
 mod demo;
 mod fetch;
 mod fleet;
+mod raft_crash;
+mod raft_cuts;
+mod raft_disk;
+mod raft_leader;
+mod raft_log;
 
 /// What the lab can do.
 #[derive(Debug, Subcommand)]
@@ -50,4 +58,11 @@ async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<
         _ = terminate.recv() => Ok(None),
         _ = interrupt.recv() => Ok(None),
     }
+}
+
+/// Appends a section to a file.
+fn append(file: &Path, text: &str) -> Result<()> {
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    let mut opened = opened.with_context(|| format!("cannot write {}", file.display()))?;
+    opened.write_all(format!("\n{text}").as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -96,9 +96,20 @@ pub(super) fn register_candidate(
     Ok(())
 }
 
+pub(super) fn watch(db: &Connection, keys: &[InstanceKey], at: Timestamp) -> Result<Applied, Fault> {
+    let mut rows = 0;
+    for key in keys {
+        // One that is watched already keeps its first moment.
+        let sql = "INSERT OR IGNORE INTO watched_instance (hostname, port, since, since_us) VALUES (?, ?, ?, ?)";
+        rows += run(db, sql, params![key.host, key.port, moment::text(at), at.0])?;
+    }
+    Ok(Applied::Rows(rows))
+}
+
 pub(super) fn forget(db: &Connection, keys: &[InstanceKey], at: Timestamp, until: Timestamp) -> Result<Applied, Fault> {
     for key in keys {
         run(db, "DELETE FROM database_instance WHERE hostname = ? AND port = ?", params![key.host, key.port])?;
+        run(db, "DELETE FROM watched_instance WHERE hostname = ? AND port = ?", params![key.host, key.port])?;
         run(
             db,
             "REPLACE INTO forgotten_instance (hostname, port, forgotten_at, forgotten_until, forgotten_until_us)

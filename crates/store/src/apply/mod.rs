@@ -25,6 +25,7 @@ pub(crate) fn apply(db: &Connection, command: &Command) -> Result<Applied, Fault
         }
         Command::EndMaintenance { which, at } => declare::end_maintenance(db, which, *at),
         Command::RegisterCandidate { key, rule, at } => declare::register_candidate(db, key, *rule, *at).map(done),
+        Command::Watch { keys, at } => declare::watch(db, keys, *at),
         Command::Forget { keys, at, until } => declare::forget(db, keys, *at, *until),
         Command::Remember { keys } => declare::remember(db, keys),
         Command::SetClusterAlias { cluster, alias } => declare::set_cluster_alias(db, cluster, alias).map(done),
@@ -75,7 +76,9 @@ pub(crate) fn touches(command: &Command) -> &'static [Section] {
         Command::BeginDowntime { .. } | Command::EndDowntime { .. } => &[Section::Downtimes],
         Command::BeginMaintenance { .. } | Command::EndMaintenance { .. } => &[Section::Maintenance],
         Command::RegisterCandidate { .. } => &[Section::PromotionRules],
-        Command::Forget { .. } | Command::Remember { .. } => &[Section::Forgotten],
+        Command::Watch { .. } => &[Section::Watched],
+        Command::Forget { .. } => &[Section::Forgotten, Section::Watched],
+        Command::Remember { .. } => &[Section::Forgotten],
         Command::SetClusterAlias { .. } => &[Section::AliasOverrides],
         Command::PutTag { .. } | Command::DeleteTag { .. } => &[Section::Tags],
         Command::DisableRecoveries { .. } | Command::EnableRecoveries => &[Section::RecoveriesDisabled],

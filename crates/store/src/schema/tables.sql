@@ -208,6 +208,15 @@ CREATE TABLE IF NOT EXISTS global_recovery_disable (
   PRIMARY KEY (disable_recovery)
 );
 
+-- Ours: addresses that every node watches.
+CREATE TABLE IF NOT EXISTS watched_instance (
+  hostname varchar(128) NOT NULL,
+  port smallint NOT NULL,
+  since timestamp NOT NULL,
+  since_us bigint NULL,
+  PRIMARY KEY (hostname, port)
+);
+
 -- Ours: addresses that an operator had forgotten; discovery leaves them alone until then.
 CREATE TABLE IF NOT EXISTS forgotten_instance (
   hostname varchar(128) NOT NULL,

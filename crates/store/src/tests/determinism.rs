@@ -50,6 +50,7 @@ fn declaring() -> impl Strategy<Value = Command> {
         (1i64..5, moment()).prop_map(|(id, at)| Command::EndMaintenance { which: MaintenanceRef::Id(id), at }),
         (key(), moment()).prop_map(|(key, at)| Command::EndMaintenance { which: MaintenanceRef::Key(key), at }),
         (key(), moment()).prop_map(|(key, at)| Command::RegisterCandidate { key, rule: PromotionRule::Prefer, at }),
+        (key(), moment()).prop_map(|(key, at)| Command::Watch { keys: vec![key], at }),
         (key(), moment(), moment()).prop_map(|(key, at, until)| Command::Forget { keys: vec![key], at, until }),
         (key(), word(), word(), moment()).prop_map(|(key, name, value, at)| Command::PutTag { key, name, value, at }),
         (key(), word()).prop_map(|(key, name)| Command::DeleteTag { key, name }),
@@ -176,6 +177,11 @@ proptest! {
         prop_assert_eq!(dump(&single), dump(&batched));
         prop_assert_eq!(&single.declared(), &batched.declared());
         prop_assert_eq!(&declared_on_disk(&single), &*single.declared(), "memory shows what the tables hold");
+
+        let (snapshot, _) = single.dump(&[]).expect("a dump only reads");
+        let copy = memory();
+        runtime.block_on(copy.work(move |database| database.restore(&snapshot, &[]))).expect("a snapshot of our own");
+        prop_assert_eq!(&single.declared(), &copy.declared(), "a snapshot carries all that was declared");
     }
 
     #[test]

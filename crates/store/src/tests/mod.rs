@@ -132,6 +132,7 @@ fn one_of_each() -> Vec<Command> {
         Command::BeginMaintenance { key: db(1), owner: text("o"), reason: text("r"), begins: at(0), ends: at(9) },
         Command::EndMaintenance { which: MaintenanceRef::Key(db(1)), at: when },
         Command::RegisterCandidate { key: db(1), rule: topology::PromotionRule::Prefer, at: when },
+        Command::Watch { keys: vec![db(1), db(2)], at: when },
         Command::Forget { keys: vec![db(1)], at: when, until: at(9) },
         Command::Remember { keys: vec![db(1)] },
         Command::SetClusterAlias { cluster: cluster(), alias: text("a") },

@@ -105,6 +105,17 @@ fn forgetting_keeps_discovery_away_until_somebody_asks_again() {
 }
 
 #[test]
+fn what_is_watched_is_so_until_it_is_forgotten() {
+    let store = memory();
+    assert_eq!(apply(&store, Command::Watch { keys: vec![db(1), db(2)], at: at(0) }), Applied::Rows(2));
+    assert_eq!(apply(&store, Command::Watch { keys: vec![db(2), db(3)], at: at(1) }), Applied::Rows(1));
+    apply(&store, Command::Forget { keys: vec![db(1), db(9)], at: at(2), until: at(600) });
+    assert_eq!(store.declared().watched.iter().collect::<Vec<_>>(), [&db(2), &db(3)]);
+    apply(&store, Command::Remember { keys: vec![db(1)] });
+    assert!(!store.declared().watched.contains(&db(1)), "whoever remembers it will have it watched");
+}
+
+#[test]
 fn an_alias_belongs_to_one_cluster_and_moves_with_a_rename() {
     let store = memory();
     let put = |cluster: &str, when| Command::PutClusterAlias {
