@@ -68,17 +68,18 @@ impl Consensus {
         carrier: Arc<dyn Carrier>,
     ) -> Result<Self, Error> {
         let drawn = drawn_id(&settings);
-        let (id, cluster) = store
+        let (id, belongs) = store
             .work(move |db| {
                 let known = db.kept(fact::NODE)?.and_then(|text| text.parse::<NodeId>().ok());
                 if known.is_none() {
                     db.keep(&[(fact::NODE, Some(drawn.to_string()))])?;
                 }
-                Ok((known.unwrap_or(drawn), db.kept(fact::CLUSTER)?))
+                let founder = db.kept(fact::FOUNDER)?.and_then(|text| text.parse::<NodeId>().ok());
+                Ok((known.unwrap_or(drawn), (db.kept(fact::CLUSTER)?, founder)))
             })
             .await?;
         let me = Peer { id, address: settings.advertise.clone() };
-        let node = Arc::new(Node::new(me, cluster, settings, store, carrier));
+        let node = Arc::new(Node::new(me, belongs, settings, store, carrier));
         let (proposals, queue) = mpsc::channel(propose::QUEUE);
         node.spawn(run::keep_running(Arc::clone(&node)));
         node.spawn(run::follow_standing(Arc::clone(&node)));

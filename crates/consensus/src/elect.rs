@@ -30,7 +30,8 @@ pub(crate) async fn run(node: Arc<Node>) {
         tokio::time::sleep(TICK).await;
         let Some(raft) = node.raft() else { continue };
         let metrics = raft.metrics().borrow().clone();
-        if !may_stand(&node, &metrics) || node.state().heard_leader.is_some_and(|heard| heard.elapsed() < patience) {
+        if !may_stand(&node, &metrics) || node.state().promised().is_some_and(|promised| promised.elapsed() < patience)
+        {
             continue;
         }
         match would_win(&node, &metrics, None).await {
@@ -155,27 +156,38 @@ fn refusal(node: &Node, peer: &Peer, answer: Result<PreVoted, CallError>) -> Opt
 
 /// Hands leadership over to `to`, or to the voter that is most up to date, and returns who leads then.
 pub(crate) async fn hand_over(node: &Arc<Node>, to: Option<&Peer>) -> Result<Peer, Error> {
-    let not_leading = || Error::NotLeader { leader: node.leader() };
-    let lease = node.lease().ok_or_else(not_leading)?;
-    let raft = node.raft().ok_or_else(not_leading)?;
+    if node.lease().is_none() {
+        return Err(Error::NotLeader { leader: node.leader() });
+    }
     let target = choose(node, to)?;
-    is_there(node, &raft, &target).await?;
+    release(node, &target).await
+}
+
+/// Hands leadership over to `target`, also before this node may act.
+pub(crate) async fn release(node: &Arc<Node>, target: &Peer) -> Result<Peer, Error> {
+    let not_leading = || Error::NotLeader { leader: node.leader() };
+    let raft = node.raft().ok_or_else(not_leading)?;
+    let term = raft.metrics().borrow().current_term;
+    if raft.metrics().borrow().state != ServerState::Leader {
+        return Err(not_leading());
+    }
+    is_there(node, &raft, target).await?;
     tracing::info!(to = %target.address, "handing leadership over");
-    let count = node.hand_overs(lease.term);
+    let count = node.hand_overs(term);
     // From here on this node does not act: neither a heartbeat nor a lease, whatever the others do.
-    node.state().stood_down = Some(lease.term);
+    node.state().stood_down = Some(term);
     node.changed.notify_one();
-    let outcome = persuade(node, &raft, &target, Permit { term: lease.term, count }).await;
+    let outcome = persuade(node, &raft, target, Permit { term, count }).await;
     if let Err(why) = &outcome {
         tracing::warn!(to = %target.address, %why, "leadership was not taken over: going on");
         // Nobody may vote with the word that was given: it is void for whoever hears the next heartbeat, and only what is
         // acknowledged after that one counts for the lease.
         let mut state = node.state();
-        state.hand_overs = (lease.term, count + 1);
-        state.acks.forget();
+        state.hand_overs = (term, count + 1);
+        state.acks.forget(Instant::now());
         state.stood_down = None;
     }
-    outcome.map(|()| target).map_err(Error::Impossible)
+    outcome.map(|()| target.clone()).map_err(Error::Impossible)
 }
 
 /// Makes sure that `target` is there and has the whole log, while this node still leads.
@@ -192,9 +204,14 @@ fn has_all(metrics: &Metrics, target: &Peer) -> bool {
     metrics.state != ServerState::Leader || matched >= metrics.last_log_index
 }
 
+/// Returns how long a hand-over may take. Shorter than the others are loyal: if it fails, they have not begun to look for
+/// another leader.
+pub(crate) fn hand_over_limit(node: &Node) -> Duration {
+    node.timing().loyalty * 4 / 5
+}
+
 async fn persuade(node: &Arc<Node>, raft: &Raft, target: &Peer, permit: Permit) -> Result<(), String> {
-    // Shorter than the others are loyal: if it fails, they have not begun to look for another leader.
-    let limit = node.timing().loyalty * 4 / 5;
+    let limit = hand_over_limit(node);
     let asking = async {
         let caught_up = raft.wait(None).metrics(|metrics| has_all(metrics, target), "it has the whole log").await;
         caught_up.map_err(|error| error.to_string())?;
@@ -227,6 +244,7 @@ fn choose(node: &Node, to: Option<&Peer>) -> Result<Peer, Error> {
 /// Tells the others that this node leads, for ever.
 pub(crate) async fn beat(node: Arc<Node>) {
     let mut next = Instant::now();
+    let mut acted = Instant::now();
     loop {
         next += node.timing().heartbeat;
         tokio::time::sleep_until(next).await;
@@ -238,8 +256,19 @@ pub(crate) async fn beat(node: Arc<Node>) {
             let metrics = metrics.borrow();
             (metrics.state == ServerState::Leader, metrics.current_term)
         };
-        if leads && node.state().stood_down != Some(term) {
+        if leads && node.state().stood_down != Some(term) && is_worth_hearing(&node, &mut acted) {
             drop(raft.trigger().heartbeat().await);
         }
     }
+}
+
+/// False while this node should be silent, though it was elected: it is heard and hears no answer, so it may not act, and
+/// whoever hears it looks for no other leader. It speaks now and then, for the answers may come again.
+fn is_worth_hearing(node: &Node, acted: &mut Instant) -> bool {
+    let timing = node.timing();
+    let silence = timing.loyalty + timing.jitter * 2;
+    if node.lease().is_some() || acted.elapsed() > timing.loyalty + silence {
+        *acted = Instant::now();
+    }
+    acted.elapsed() <= timing.loyalty
 }

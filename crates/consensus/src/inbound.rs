@@ -86,7 +86,9 @@ pub(crate) async fn join(node: &Node, cluster: &str, founder: NodeId) -> Result<
     let kept = node.store.work(move |db| db.keep(&[(fact::CLUSTER, Some(name)), (fact::FOUNDER, Some(by))])).await;
     kept.map_err(|error| error.to_string())?;
     tracing::info!(cluster = %mark(cluster), "belongs to a cluster now");
-    node.state().cluster = Some(cluster.to_owned());
+    let mut state = node.state();
+    state.cluster = Some(cluster.to_owned());
+    state.founder = founder == node.me.id;
     Ok(())
 }
 
@@ -113,7 +115,7 @@ fn disloyal(node: &Node, candidate: &Peer, permit: Option<Permit>) -> Option<Str
     }
     let is_loyal = state.is_loyal(node.timing().loyalty, term, permit);
     is_loyal.then(|| {
-        let ago = state.heard_leader.map_or(0, |heard| heard.elapsed().as_millis());
+        let ago = state.promised().map_or(0, |promised| promised.elapsed().as_millis());
         format!("this node heard its leader {ago} ms ago")
     })
 }
@@ -211,5 +213,5 @@ async fn campaign(node: &Arc<Node>, body: &[u8]) -> Result<(), String> {
         return Err(format!("{} is not the leader that this node knows", leader.address));
     }
     tracing::info!(from = %leader.address, "leadership is handed over to this node");
-    elect::take_over(node, call.permit, node.timing().loyalty).await
+    elect::take_over(node, call.permit, elect::hand_over_limit(node) * 7 / 8).await
 }

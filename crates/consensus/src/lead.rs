@@ -9,9 +9,9 @@ use openraft::{BasicNode, ChangeMembers};
 
 use crate::message::{About, mark};
 use crate::node::{Node, members};
-use crate::propose;
 use crate::types::{Metrics, Payload, Raft};
 use crate::{Error, NodeId, Peer, Role};
+use crate::{adopt, propose};
 
 /// How often a leader looks.
 const EVERY: Duration = Duration::from_millis(200);
@@ -29,36 +29,14 @@ pub(crate) async fn run(node: Arc<Node>) {
             continue;
         }
         if !node.has_adopted() {
-            adopt(&node, &raft).await;
+            if let Err(error) = adopt::look(&node, &raft).await {
+                tracing::warn!(%error, "the cluster does not have the rows of its founder yet: trying again");
+            }
         } else if node.lease().is_some()
             && let Err(error) = look(&node, &raft, &metrics).await
         {
             tracing::warn!(%error, "the membership was not changed: trying again");
         }
-    }
-}
-
-/// Makes the rows of this node those of all.
-async fn adopt(node: &Node, raft: &Raft) {
-    let store = node.store.clone();
-    let take = move || store.dump(&[]);
-    let dump = if node.store.is_inline() {
-        take()
-    } else {
-        match tokio::task::spawn_blocking(take).await {
-            Ok(dump) => dump,
-            Err(_) => return,
-        }
-    };
-    match dump {
-        Ok((dump, _)) => {
-            tracing::info!(rows = dump.rows(), "a cluster begins with the rows of this node");
-            drop(
-                tokio::time::timeout(node.timing().confirmation, raft.client_write(Payload::Adopt(Box::new(dump))))
-                    .await,
-            );
-        }
-        Err(error) => tracing::error!(%error, "cannot read the rows that the cluster begins with"),
     }
 }
 

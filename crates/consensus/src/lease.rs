@@ -14,6 +14,8 @@ use crate::NodeId;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Acks {
     term: u64,
+    /// What was sent before does not count.
+    floor: Option<Instant>,
     sent: BTreeMap<NodeId, Instant>,
 }
 
@@ -21,17 +23,18 @@ impl Acks {
     /// Notes that `node` acknowledged, in `term`, what was sent to it at `sent`.
     pub(crate) fn note(&mut self, term: u64, node: NodeId, sent: Instant) {
         if term > self.term {
-            *self = Self { term, sent: BTreeMap::new() };
+            *self = Self { term, ..Self::default() };
         }
-        if term == self.term {
+        if term == self.term && self.floor.is_none_or(|floor| sent >= floor) {
             let newest = self.sent.entry(node).or_insert(sent);
             *newest = sent.max(*newest);
         }
     }
 
-    /// Forgets what was acknowledged: only what is sent from now on counts.
-    pub(crate) fn forget(&mut self) {
+    /// Forgets what was acknowledged: only what is sent from `now` on counts, whenever earlier answers come.
+    pub(crate) fn forget(&mut self, now: Instant) {
         self.sent.clear();
+        self.floor = Some(now);
     }
 
     /// Returns the moment since which a majority of each of `configs` is known to have heard this node in `term`, itself
@@ -119,6 +122,16 @@ mod tests {
         acks.note(4, 3, after(45));
         acks.note(3, 2, after(49));
         assert_eq!(acks.heard_by_majority(4, 1, after(50), &[voters(&[1, 2, 3])]), Some(after(45)));
+    }
+
+    #[test]
+    fn an_answer_to_what_was_sent_before_all_was_forgotten_counts_for_nothing() {
+        let mut acks = acks(3, &[(2, 40)]);
+        acks.forget(after(50));
+        acks.note(3, 2, after(45));
+        assert_eq!(acks.heard_by_majority(3, 1, after(60), &[voters(&[1, 2, 3])]), None);
+        acks.note(3, 2, after(55));
+        assert_eq!(acks.heard_by_majority(3, 1, after(60), &[voters(&[1, 2, 3])]), Some(after(55)));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! Not here: what commands do (`store`), what a leader does (`manager`).
 #![warn(missing_docs)]
 
+mod adopt;
 mod consensus;
 mod elect;
 mod error;

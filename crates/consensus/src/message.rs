@@ -37,6 +37,9 @@ pub(crate) struct About {
     pub(crate) card: Card,
     /// The [`mark`] of its cluster; none when it has none.
     pub(crate) mark: Option<String>,
+    /// True when it founded that cluster: the cluster begins with its rows.
+    #[serde(default)]
+    pub(crate) founder: bool,
     /// True when something was decided in that cluster.
     pub(crate) established: bool,
     /// The members that it knows.

@@ -64,10 +64,14 @@ pub(crate) struct Node {
 pub(crate) struct State {
     /// The name of the cluster; none while this node belongs to none.
     pub(crate) cluster: Option<String>,
+    /// This node founded it.
+    pub(crate) founder: bool,
     /// Why the raft library is not running.
     pub(crate) trouble: Option<String>,
     pub(crate) acks: Acks,
-    /// When the leader was last heard, or this process began.
+    /// When this process began as a member: what it promised before still holds for a while.
+    pub(crate) began: Option<Instant>,
+    /// When the leader was last heard.
     pub(crate) heard_leader: Option<Instant>,
     /// Hand-overs that the leader of a term said are over.
     pub(crate) leaders_hand_overs: (u64, u64),
@@ -93,12 +97,17 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Returns when this node last acknowledged something to its leader, as far as it can know.
+    pub(crate) fn promised(&self) -> Option<Instant> {
+        self.heard_leader.max(self.began)
+    }
+
     /// True while this node votes for nobody but its leader of `term`, whom it heard less than `loyalty` ago; unless that one
     /// hands over, with `permit`, and did not go on leading since.
     pub(crate) fn is_loyal(&self, loyalty: Duration, term: u64, permit: Option<Permit>) -> bool {
         let (of, over) = self.leaders_hand_overs;
-        let is_released = permit.is_some_and(|permit| permit.term == term && (of != term || permit.count >= over));
-        let has_heard = self.heard_leader.is_some_and(|heard| heard.elapsed() < loyalty);
+        let is_released = permit.is_some_and(|permit| permit.term == term && of == term && permit.count >= over);
+        let has_heard = self.promised().is_some_and(|promised| promised.elapsed() < loyalty);
         has_heard && !is_released
     }
 }
@@ -113,14 +122,14 @@ pub(crate) struct Known {
 impl Node {
     pub(crate) fn new(
         me: Peer,
-        cluster: Option<String>,
+        (cluster, founder): (Option<String>, Option<NodeId>),
         settings: Settings,
         store: Store,
         carrier: Arc<dyn Carrier>,
     ) -> Self {
         let state = State {
-            // What it promised before it was started anew still holds.
-            heard_leader: cluster.is_some().then(Instant::now),
+            began: cluster.is_some().then(Instant::now),
+            founder: founder == Some(me.id),
             cluster,
             card: settings.card.clone(),
             ..State::default()
@@ -242,6 +251,7 @@ impl Node {
             peer: self.me.clone(),
             card: state.card.clone(),
             mark: state.cluster.as_deref().map(message::mark),
+            founder: state.founder,
             established: metrics.as_ref().is_some_and(|metrics| metrics.last_applied.is_some()),
             members,
             term: metrics.as_ref().map_or(0, |metrics| metrics.current_term),

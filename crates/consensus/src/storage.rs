@@ -6,24 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::io::{Cursor, Read, Write};
+use std::io::Cursor;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage, RaftStateMachine};
 use openraft::{
     AnyError, EntryPayload, ErrorSubject, ErrorVerb, OptionalSend, RaftLogId, RaftLogReader, RaftSnapshotBuilder,
     StorageIOError,
 };
 use serde::{Deserialize, Serialize};
-use store::{Command, Dump, LogEntry, Store};
+use store::{Command, Dump, Kept, LogEntry, Store};
 
-use crate::NodeId;
 use crate::run::Shared;
 use crate::types::{Answer, Entry, LogId, Membership, Payload, Snapshot, SnapshotMeta, StorageError, Types, Vote};
+use crate::{NodeId, adopt};
 
 /// Names of the facts that this crate keeps in the store.
 pub(crate) mod fact {
@@ -33,7 +30,12 @@ pub(crate) mod fact {
     pub(crate) const NODE: &str = "node";
     pub(crate) const CLUSTER: &str = "cluster";
     pub(crate) const FOUNDER: &str = "founder";
+    /// Pieces of a founder's rows: `piece/<attempt>/<number>`.
+    pub(crate) const PIECE: &str = "piece/";
 }
+
+/// Most bytes of entries in one message, unless a single one is larger.
+const MESSAGE: usize = 512 * 1024;
 
 /// Most entries that are kept in memory for nodes that are nearly up to date.
 const RECENT: usize = 2048;
@@ -55,6 +57,8 @@ struct Content {
     dump: Dump,
     retired: Vec<String>,
     adopted: bool,
+    /// Pieces of a founder's rows that are not complete, by name.
+    pieces: BTreeMap<String, String>,
 }
 
 /// The log.
@@ -62,7 +66,8 @@ struct Content {
 pub(crate) struct Log {
     store: Store,
     shared: Arc<Shared>,
-    recent: Arc<Mutex<BTreeMap<u64, Entry>>>,
+    /// The last entries, with the size of each as text.
+    recent: Arc<Mutex<BTreeMap<u64, (Entry, usize)>>>,
 }
 
 impl Log {
@@ -70,15 +75,26 @@ impl Log {
         Self { store, shared, recent: Arc::default() }
     }
 
-    fn recent(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
+    fn recent(&self) -> MutexGuard<'_, BTreeMap<u64, (Entry, usize)>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the entries in `first..end` when memory has all of them.
-    fn remembered(&self, first: u64, end: u64) -> Option<Vec<Entry>> {
+    /// Returns the entries in `first..end` with their sizes, when memory has all of them.
+    fn remembered(&self, first: u64, end: u64) -> Option<Vec<(Entry, usize)>> {
         let recent = self.recent();
-        let entries: Vec<Entry> = recent.range(first..end).map(|(_, entry)| entry.clone()).collect();
+        let entries: Vec<(Entry, usize)> = recent.range(first..end).map(|(_, entry)| entry.clone()).collect();
         (entries.len() as u64 == end.saturating_sub(first)).then_some(entries)
+    }
+
+    /// Returns the entries in `first..end` with their sizes.
+    async fn sized(&self, first: u64, end: u64) -> Result<Vec<(Entry, usize)>, StorageError> {
+        if let Some(entries) = self.remembered(first, end) {
+            return Ok(entries);
+        }
+        let entries = self.store.work(move |db| db.entries(first..end)).await;
+        let entries = entries.map_err(|error| failed(ErrorSubject::Logs, ErrorVerb::Read, &error))?;
+        let read = |entry: &LogEntry| Ok((parse(&entry.body, ErrorSubject::Logs)?, entry.body.len()));
+        entries.iter().map(read).collect()
     }
 }
 
@@ -97,12 +113,22 @@ impl RaftLogReader<Types> for Log {
             Bound::Excluded(index) => *index,
             Bound::Unbounded => u64::MAX,
         };
-        if let Some(entries) = self.remembered(first, end) {
-            return Ok(entries);
+        Ok(self.sized(first, end).await?.into_iter().map(|(entry, _)| entry).collect())
+    }
+
+    /// Returns the first of these entries that together are not too much for one message: it must arrive within the time that
+    /// a heartbeat may take.
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+        let mut room = MESSAGE;
+        let mut entries = Vec::new();
+        for (entry, size) in self.sized(start, end).await? {
+            if !entries.is_empty() && size > room {
+                break;
+            }
+            room = room.saturating_sub(size);
+            entries.push(entry);
         }
-        let entries = self.store.work(move |db| db.entries(first..end)).await;
-        let entries = entries.map_err(|error| failed(ErrorSubject::Logs, ErrorVerb::Read, &error))?;
-        entries.iter().map(|entry| parse(&entry.body, ErrorSubject::Logs)).collect()
+        Ok(entries)
     }
 }
 
@@ -148,8 +174,8 @@ impl RaftLogStorage<Types> for Log {
             for entry in entries {
                 let id = *entry.get_log_id();
                 let body = print(&entry, ErrorSubject::Log(id))?;
+                recent.insert(id.index, (entry, body.len()));
                 lines.push(LogEntry { index: id.index, term: id.leader_id.term, body });
-                recent.insert(id.index, entry);
                 self.shared.show_last_log(Some(id));
             }
             while recent.len() > RECENT {
@@ -206,6 +232,7 @@ impl State {
     async fn apply_commands(&mut self, entries: Vec<Entry>) -> Result<Vec<Answer>, StorageError> {
         let mut commands: Vec<Command> = Vec::new();
         let mut counts = Vec::new();
+        let mut pieces = Vec::new();
         for entry in entries {
             self.progress.last = Some(*entry.get_log_id());
             let before = commands.len();
@@ -223,14 +250,19 @@ impl State {
                 EntryPayload::Normal(Payload::Readmit(address)) => {
                     self.progress.retired.retain(|retired| *retired != address);
                 }
-                EntryPayload::Normal(Payload::Adopt(_)) => {}
+                EntryPayload::Normal(Payload::Piece { attempt, number, text }) if !self.progress.adopted => {
+                    pieces.push((adopt::piece(&attempt, number), text));
+                }
+                EntryPayload::Normal(Payload::Piece { .. } | Payload::Adopt { .. }) => {}
             }
             counts.push(commands.len() - before);
         }
         let text = print(&self.progress, ErrorSubject::StateMachine)?;
         let applied = self.store.work(move |db| {
             let each: Vec<Option<&Command>> = commands.iter().map(Some).collect();
-            db.apply_entries(&each, &[(fact::APPLIED, Some(text))])
+            let mut facts: Vec<Kept<'_>> = vec![(fact::APPLIED, Some(text))];
+            facts.extend(pieces.iter().map(|(name, text)| (name.as_str(), Some(text.clone()))));
+            db.apply_entries(&each, &facts)
         });
         let verdicts = applied.await.map_err(|error| failed(ErrorSubject::StateMachine, ErrorVerb::Write, &error))?;
         self.shared.show(self.progress.adopted, &self.progress.retired);
@@ -242,12 +274,30 @@ impl State {
         Ok(counts.into_iter().map(answer).collect())
     }
 
-    async fn restore(&mut self, dump: Dump) -> Result<(), StorageError> {
+    /// Puts `dump` in place of all rows, and `pieces` in place of all that were kept.
+    async fn restore(&mut self, dump: Dump, pieces: BTreeMap<String, String>) -> Result<(), StorageError> {
         let text = print(&self.progress, ErrorSubject::StateMachine)?;
-        let done = self.store.work(move |db| db.restore(&dump, &[(fact::APPLIED, Some(text))])).await;
+        let restored = self.store.work(move |db| {
+            let old = db.all_kept(fact::PIECE)?;
+            let mut facts: Vec<Kept<'_>> = old.keys().map(|name| (name.as_str(), None)).collect();
+            facts.extend(pieces.iter().map(|(name, text)| (name.as_str(), Some(text.clone()))));
+            facts.push((fact::APPLIED, Some(text)));
+            db.restore(&dump, &facts)
+        });
+        let done = restored.await;
         done.map_err(|error| failed(ErrorSubject::StateMachine, ErrorVerb::Write, &error))?;
         self.shared.show(self.progress.adopted, &self.progress.retired);
         Ok(())
+    }
+}
+
+impl State {
+    /// Returns the rows that the pieces of `attempt` are; none when some are missing, or they cannot be read: nodes have the
+    /// same pieces, so all find the same.
+    async fn assembled(&self, attempt: &str, pieces: u32) -> Result<Option<Dump>, StorageError> {
+        let kept = self.store.work(|db| db.all_kept(fact::PIECE)).await;
+        let kept = kept.map_err(|error| failed(ErrorSubject::StateMachine, ErrorVerb::Read, &error))?;
+        Ok(adopt::assemble(&kept, attempt, pieces))
     }
 }
 
@@ -266,15 +316,19 @@ impl RaftStateMachine<Types> for State {
         let mut answers = Vec::new();
         let mut together = Vec::new();
         for entry in entries {
-            let EntryPayload::Normal(Payload::Adopt(dump)) = entry.payload else {
-                together.push(entry);
-                continue;
-            };
-            answers.extend(self.apply_commands(std::mem::take(&mut together)).await?);
-            self.progress.last = Some(entry.log_id);
-            self.progress.adopted = true;
-            self.restore(*dump).await?;
-            answers.push(Answer::Nothing);
+            if let EntryPayload::Normal(Payload::Adopt { attempt, pieces }) = &entry.payload
+                && !self.progress.adopted
+            {
+                answers.extend(self.apply_commands(std::mem::take(&mut together)).await?);
+                if let Some(dump) = self.assembled(attempt, *pieces).await? {
+                    self.progress.last = Some(entry.log_id);
+                    self.progress.adopted = true;
+                    self.restore(dump, BTreeMap::new()).await?;
+                    answers.push(Answer::Nothing);
+                    continue;
+                }
+            }
+            together.push(entry);
         }
         answers.extend(self.apply_commands(together).await?);
         Ok(answers)
@@ -298,14 +352,14 @@ impl RaftStateMachine<Types> for State {
             let subject = ErrorSubject::Snapshot(Some(meta.signature()));
             StorageError::from(StorageIOError::new(subject, ErrorVerb::Read, AnyError::new(&error)))
         };
-        let content: Content = unpack(&bytes).map_err(unreadable)?;
+        let content: Content = adopt::unpack(&bytes).map_err(unreadable)?;
         self.progress = Progress {
             last: meta.last_log_id,
             membership: meta.last_membership.clone(),
             retired: content.retired,
             adopted: content.adopted,
         };
-        self.restore(content.dump).await?;
+        self.restore(content.dump, content.pieces).await?;
         *lock(&self.current) = Some((meta.clone(), bytes));
         Ok(())
     }
@@ -326,12 +380,14 @@ impl RaftSnapshotBuilder<Types> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
         let store = self.store.clone();
         let take = move || {
-            let (dump, facts) = store.dump(&[fact::APPLIED]).map_err(std::io::Error::other)?;
-            let progress: Progress = match facts.into_iter().next().flatten() {
-                Some(text) => serde_json::from_str(&text)?,
+            let (dump, mut facts) = store.dump().map_err(std::io::Error::other)?;
+            let progress: Progress = match facts.get(fact::APPLIED) {
+                Some(text) => serde_json::from_str(text)?,
                 None => Progress::default(),
             };
-            let bytes = pack(&Content { dump, retired: progress.retired.clone(), adopted: progress.adopted })?;
+            facts.retain(|name, _| name.starts_with(fact::PIECE));
+            let (retired, adopted) = (progress.retired.clone(), progress.adopted);
+            let bytes = adopt::pack(&Content { dump, retired, adopted, pieces: facts })?;
             Ok::<_, std::io::Error>((progress, bytes))
         };
         let taken = if self.store.is_inline() {
@@ -355,21 +411,6 @@ impl RaftSnapshotBuilder<Types> for Builder {
         *lock(&self.current) = Some((meta.clone(), bytes.clone()));
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) })
     }
-}
-
-fn pack(content: &Content) -> std::io::Result<Vec<u8>> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(&serde_json::to_vec(content)?)?;
-    packed.finish()
-}
-
-/// Largest content that is taken: what a stranger packed small must not fill the memory.
-const LARGEST: u64 = 4 << 30;
-
-fn unpack(bytes: &[u8]) -> std::io::Result<Content> {
-    let mut plain = Vec::new();
-    GzDecoder::new(bytes).take(LARGEST).read_to_end(&mut plain)?;
-    Ok(serde_json::from_slice(&plain)?)
 }
 
 fn print(value: &impl Serialize, subject: ErrorSubject<NodeId>) -> Result<String, StorageError> {

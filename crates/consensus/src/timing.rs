@@ -35,7 +35,7 @@ impl Default for Timing {
             lease: Duration::from_millis(600),
             loyalty: Duration::from_millis(800),
             jitter: Duration::from_millis(300),
-            answer: Duration::from_millis(400),
+            answer: Duration::from_millis(300),
             hello: Duration::from_millis(500),
             patience: Duration::from_secs(1),
             confirmation: Duration::from_secs(10),

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use openraft::BasicNode;
 use serde::{Deserialize, Serialize};
-use store::{Command, Dump, Verdict};
+use store::{Command, Verdict};
 
 use crate::NodeId;
 
@@ -34,8 +34,22 @@ pub(crate) type StorageError = openraft::StorageError<NodeId>;
 pub(crate) enum Payload {
     /// Commands that were waiting together: they share a write to disk and a round to the others.
     Commands(Vec<Command>),
-    /// All rows are these from now on: a founder's, so that nodes which bring rows of their own have the same ones.
-    Adopt(Box<Dump>),
+    /// A piece of the founder's rows: nodes bring rows of their own, and must have the same ones.
+    Piece {
+        /// Which try this is.
+        attempt: String,
+        /// Its place, from 0.
+        number: u32,
+        /// What it holds, see `adopt.rs`.
+        text: String,
+    },
+    /// All pieces of this attempt are there: all rows are those from now on.
+    Adopt {
+        /// Which try this is.
+        attempt: String,
+        /// How many there must be.
+        pieces: u32,
+    },
     /// The node at this address was removed: it is not taken in again by itself.
     Retire(String),
     /// It may come again.

@@ -3,12 +3,14 @@
 //! A dump is taken in one read transaction together with the fact that says how far the log was applied, and put in place
 //! in one transaction: rows that it does not have are gone afterwards.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use serde::{Deserialize, Serialize};
 
 use crate::declared::{self, EVERYTHING};
-use crate::log::{Kept, keep, kept};
+use crate::log::{Kept, all_kept, keep};
 use crate::sql::all;
 use crate::{Database, Error, Store};
 
@@ -84,16 +86,13 @@ impl Dump {
 }
 
 impl Store {
-    /// Returns all declared and decided rows, and the kept facts in `names`, as they were at one moment. Blocks, and does
-    /// not hold up writers.
+    /// Returns all declared and decided rows, and all kept facts by name, as they were at one moment. Blocks, and does not
+    /// hold up writers.
     ///
     /// # Errors
     /// [`Error`] when the database cannot be read.
-    pub fn dump(&self, names: &'static [&'static str]) -> Result<(Dump, Vec<Option<String>>), Error> {
-        self.query(move |db| {
-            let facts = names.iter().map(|name| kept(db, name)).collect::<rusqlite::Result<Vec<_>>>()?;
-            Ok((read(db)?, facts))
-        })
+    pub fn dump(&self) -> Result<(Dump, BTreeMap<String, String>), Error> {
+        self.query(|db| Ok((read(db)?, all_kept(db, "")?)))
     }
 }
 
@@ -236,12 +235,12 @@ mod tests {
     #[tokio::test]
     async fn restoring_replaces_every_row_and_numbers_go_on_from_there() {
         let (one, other) = (store(1, 3), store(2, 1));
-        let (dump, _) = one.dump(&[]).unwrap();
+        let (dump, _) = one.dump().unwrap();
         let text = serde_json::to_string(&dump).unwrap();
         let read: Dump = serde_json::from_str(&text).unwrap();
         assert_eq!(read, dump, "as JSON, too");
         other.work(move |db| db.restore(&read, &[("applied", Some("7".to_owned()))])).await.unwrap();
-        assert_eq!(other.dump(&["applied"]).unwrap(), (dump, vec![Some("7".to_owned())]));
+        assert_eq!(other.dump().unwrap(), (dump, BTreeMap::from([("applied".to_owned(), "7".to_owned())])));
         assert_eq!(one.declared(), other.declared());
         let command = commands(1).remove(3);
         assert_eq!(one.apply(command.clone()).unwrap(), other.apply(command).unwrap(), "the same number for the next");
@@ -250,11 +249,11 @@ mod tests {
     #[tokio::test]
     async fn a_dump_of_a_newer_version_is_refused_and_changes_nothing() {
         let store = store(1, 1);
-        let (before, _) = store.dump(&[]).unwrap();
+        let (before, _) = store.dump().unwrap();
         let mut newer = before.clone();
         newer.tables.push(Table { name: "of_tomorrow".to_owned(), columns: Vec::new(), rows: Vec::new() });
         let refused = store.work(move |db| db.restore(&newer, &[])).await;
         assert!(matches!(refused, Err(Error::UnknownTable { .. })), "{refused:?}");
-        assert_eq!(store.dump(&[]).unwrap().0, before);
+        assert_eq!(store.dump().unwrap().0, before);
     }
 }

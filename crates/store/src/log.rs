@@ -3,7 +3,7 @@
 //! Entries are opaque texts with a number. *Kept facts* are opaque texts with a name: this node's identity, its vote, how far
 //! the log was applied. Applying entries and keeping how far is one transaction: a crash never applies one twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeBounds;
 
 use rusqlite::params;
@@ -159,6 +159,14 @@ impl Database {
     pub fn kept(&mut self, name: &str) -> Result<Option<String>, Error> {
         self.transact("reading a fact", |db, _| Ok((kept(db, name)?, None)))
     }
+
+    /// Returns the kept facts whose names begin with `prefix`, by name.
+    ///
+    /// # Errors
+    /// [`Error`] when the database cannot be read.
+    pub fn all_kept(&mut self, prefix: &str) -> Result<BTreeMap<String, String>, Error> {
+        self.transact("reading facts", |db, _| Ok((all_kept(db, prefix)?, None)))
+    }
 }
 
 impl Store {
@@ -189,6 +197,11 @@ pub(crate) fn keep(db: &rusqlite::Connection, facts: &[Kept<'_>]) -> rusqlite::R
 
 pub(crate) fn kept(db: &rusqlite::Connection, name: &str) -> rusqlite::Result<Option<String>> {
     one(db, "SELECT value FROM raft_fact WHERE name = ?", [name])
+}
+
+pub(crate) fn all_kept(db: &rusqlite::Connection, prefix: &str) -> rusqlite::Result<BTreeMap<String, String>> {
+    let sql = "SELECT name, value FROM raft_fact WHERE substr(name, 1, length(?1)) = ?1";
+    Ok(all(db, sql, [prefix], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
 }
 
 /// SQLite has no unsigned integers; what does not fit is beyond any log.

@@ -69,6 +69,19 @@ impl Cluster {
         self.directory.path().join(address.replace(':', "_"))
     }
 
+    /// Puts `count` rows into the file of a node that does not run.
+    pub(super) fn fill(&self, address: &str, count: i64) {
+        let store = Store::open_inline(self.file(address)).unwrap();
+        for number in 0..count {
+            let at = Timestamp::from_secs(1_795_348_800 + number);
+            // Hardly to be packed.
+            let message = format!("{address} {:x} {:x}", number * 7_919_131, number * number * 104_729);
+            let command = Command::Audit { kind: "old".to_owned(), key: None, cluster: String::new(), message, at };
+            store.apply(command).unwrap();
+        }
+        store.close();
+    }
+
     /// Starts a node on its file.
     pub(super) async fn start(&mut self, address: &str) {
         let nodes = self.addresses.clone();
@@ -150,7 +163,7 @@ impl Cluster {
     }
 
     pub(super) fn dump(&self, address: &str) -> Dump {
-        self.nodes[address].store().dump(&[]).unwrap().0
+        self.nodes[address].store().dump().unwrap().0
     }
 
     /// Waits until all running nodes applied the same last entry, at most `limit`, and says that all have the same rows.

@@ -41,6 +41,42 @@ fn three_nodes_that_start_together_elect_one_and_agree() {
 }
 
 #[test]
+fn the_rows_of_the_founder_are_those_of_all_however_many_and_whenever_it_crashes() {
+    simulate(async {
+        // At the last pause all is done.
+        let mut known = 0;
+        for pause in [300, 330, 360, 400, 450, 500, 600, 800, 20_000] {
+            let mut cluster = Cluster::new(pause, 3);
+            cluster.wire.weather(20, 0, 0);
+            cluster.fill("n1:10008", 12_000);
+            cluster.fill("n2:10008", 10);
+            let filled = {
+                let mut alone = Cluster::new(0, 3);
+                alone.fill("n1:10008", 12_000);
+                alone.start_with("n1:10008", Vec::new()).await;
+                let dump = alone.dump("n1:10008");
+                alone.end().await;
+                dump
+            };
+            cluster.start_all().await;
+            sleep(Duration::from_millis(pause)).await;
+            // Without anybody who knows of it, the other two begin a cluster of their own.
+            let is_known =
+                ["n2:10008", "n3:10008"].iter().any(|other| cluster.standings()[*other] != Standing::Joining);
+            known += u32::from(is_known);
+            cluster.crash("n1:10008").await;
+            sleep(Duration::from_secs(5)).await;
+            cluster.start("n1:10008").await;
+            cluster.await_leader(Duration::from_secs(30)).await;
+            cluster.assert_equal(Duration::from_secs(30)).await;
+            assert!(!is_known || cluster.dump("n3:10008") == filled, "after {pause} ms");
+            cluster.end().await;
+        }
+        assert!(known >= 4, "most crashes are after founding: {known}");
+    });
+}
+
+#[test]
 fn two_of_three_begin_and_the_third_comes_much_later() {
     simulate(async {
         for late in ["n1:10008", "n2:10008", "n3:10008"] {
