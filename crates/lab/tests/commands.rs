@@ -20,7 +20,6 @@ fn held(words: &str) -> String {
 fn demo_tells_how_leadership_moves_and_a_failover_and_ends() {
     let told = held("demo --once");
     let expected = [
-        "./demo kill-leader",
         " LEADS",
         "Nobody led for ",
         "The writer did not notice",

@@ -275,6 +275,8 @@ impl Theatre {
         let old_writable = self.old_primary_is_closed(&old, healed).await?;
         let uid = self.newest_recovery(&now)?;
         self.stage.acknowledge(&uid).await?;
+        // A commit that waits for its replicas for ever is in the way of all that is asked of it: it dies with the server.
+        old.kill9()?;
         self.stage.fleet().rejoin(&old, new.key()).await?;
         self.stage.brought_back(old.key()).await?;
         self.primary = new;
