@@ -261,6 +261,15 @@ impl Consensus {
     }
 }
 
+/// True when the database of `store` is that of a member: its rows are not its own to change.
+///
+/// # Errors
+/// [`Error::Store`] when it cannot be read.
+pub fn is_member(store: &Store) -> Result<bool, Error> {
+    let (_, facts) = store.dump()?;
+    Ok(facts.contains_key(fact::CLUSTER))
+}
+
 /// Draws a node's number: below 2^53, which JSON carries exactly everywhere.
 fn drawn_id(settings: &Settings) -> NodeId {
     use rand::{Rng, SeedableRng};

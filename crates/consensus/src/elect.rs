@@ -20,7 +20,7 @@ use crate::types::{Metrics, Raft};
 use crate::{Error, NodeId, Peer};
 
 /// How often a node looks whether it should stand.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Stands for election whenever no leader is heard, for ever.
 pub(crate) async fn run(node: Arc<Node>) {
@@ -207,7 +207,8 @@ fn has_all(metrics: &Metrics, target: &Peer) -> bool {
 /// Returns how long a hand-over may take. Shorter than the others are loyal: if it fails, they have not begun to look for
 /// another leader.
 pub(crate) fn hand_over_limit(node: &Node) -> Duration {
-    node.timing().loyalty * 4 / 5
+    let loyalty = u64::try_from(node.timing().loyalty.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(loyalty / 5 * 4)
 }
 
 async fn persuade(node: &Arc<Node>, raft: &Raft, target: &Peer, permit: Permit) -> Result<(), String> {

@@ -213,5 +213,6 @@ async fn campaign(node: &Arc<Node>, body: &[u8]) -> Result<(), String> {
         return Err(format!("{} is not the leader that this node knows", leader.address));
     }
     tracing::info!(from = %leader.address, "leadership is handed over to this node");
-    elect::take_over(node, call.permit, elect::hand_over_limit(node) * 7 / 8).await
+    // It gives up before the leader does, and goes on.
+    elect::take_over(node, call.permit, elect::hand_over_limit(node) - elect::TICK).await
 }

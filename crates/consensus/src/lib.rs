@@ -34,7 +34,7 @@ mod timing;
 mod transport;
 mod types;
 
-pub use consensus::{Consensus, Local};
+pub use consensus::{Consensus, Local, is_member};
 pub use error::Error;
 pub use node::Settings;
 pub use status::{Card, Lease, Member, NodeId, Peer, Role, Standing, Status};

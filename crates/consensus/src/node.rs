@@ -160,10 +160,10 @@ impl Node {
         lock(&self.state)
     }
 
-    /// Returns a duration below `most`.
+    /// Returns a duration below `most`, in whole milliseconds.
     pub(crate) fn any_below(&self, most: Duration) -> Duration {
-        let most = u64::try_from(most.as_micros()).unwrap_or(u64::MAX).max(1);
-        Duration::from_micros(lock(&self.dice).random_range(0..most))
+        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
+        Duration::from_millis(lock(&self.dice).random_range(0..most))
     }
 
     /// Returns a random name, 32 hexadecimal digits.

@@ -1,10 +1,12 @@
 //! From commands to verdicts: through the log here, or through the leader.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::error::{ClientWriteError, RaftError};
 use store::{Applied, Command, Verdict};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::message::{Declare, Declared};
 use crate::node::Node;
@@ -38,6 +40,7 @@ pub(crate) async fn run(node: Arc<Node>, mut queue: mpsc::Receiver<Proposal>) {
             batch.push(next);
         }
         let (commands, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|one| (one.command, one.reply)).unzip();
+        let leader = if node.lease().is_some() { None } else { other_leader(&node).await };
         if node.lease().is_some() {
             // Handed to the library here, in order; only the waiting goes on beside.
             let waiting = submit(&node, commands).await;
@@ -51,7 +54,7 @@ pub(crate) async fn run(node: Arc<Node>, mut queue: mpsc::Receiver<Proposal>) {
                 drop(turn);
             });
         } else {
-            let outcome = forward(&node, commands).await;
+            let outcome = forward(&node, leader, commands).await;
             answer(replies, outcome);
         }
     }
@@ -88,14 +91,26 @@ async fn confirmed(node: &Node, waiting: Waiting) -> Result<Vec<Verdict>, Error>
     }
 }
 
-async fn forward(node: &Node, commands: Vec<Command>) -> Result<Vec<Verdict>, Error> {
-    let leader: Option<Peer> = node.leader().filter(|leader| leader.id != node.me.id);
+async fn forward(node: &Node, leader: Option<Peer>, commands: Vec<Command>) -> Result<Vec<Verdict>, Error> {
     let Some(leader) = leader else { return Err(Error::NotLeader { leader: None }) };
     let limit = node.timing().confirmation;
     let answer = node.ask::<Declared>(leader.id, &leader.address, Kind::Declare, Declare { commands }, limit).await;
-    answer
-        .map(|declared| declared.verdicts)
-        .map_err(|error| Error::Unavailable { why: format!("the leader {} did not take it: {error}", leader.address) })
+    answer.map(|declared| declared.verdicts).map_err(|error| Error::Unavailable {
+        why: format!("the leader {} did not confirm it: {error}; it may still be carried out", leader.address),
+    })
+}
+
+/// Returns which other node leads, after an election if one is going on. None when this one does, or nobody is elected.
+async fn other_leader(node: &Node) -> Option<Peer> {
+    const LOOK: Duration = Duration::from_millis(20);
+    let deadline = Instant::now() + node.timing().loyalty + node.timing().jitter;
+    loop {
+        let leader = node.leader().filter(|leader| leader.id != node.me.id);
+        if leader.is_some() || node.lease().is_some() || Instant::now() > deadline {
+            return leader;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 fn answer(replies: Vec<oneshot::Sender<Result<Applied, Error>>>, outcome: Result<Vec<Verdict>, Error>) {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use openraft::{Config, ServerState, SnapshotPolicy};
 
+use crate::message::{About, mark};
 use crate::network::Network;
-use crate::node::{Node, lock};
+use crate::node::{Node, lock, members};
 use crate::storage::{Log, State, fact};
 use crate::types::{LogId, Metrics, Raft};
 use crate::{NodeId, Standing};
@@ -33,12 +34,12 @@ pub(crate) async fn keep_running(node: Arc<Node>) {
             leave(&node).await;
             continue;
         }
-        tracing::error!(why = %outcome, "THIS NODE TAKES NO PART: its database takes no writes; it comes back by itself");
+        tracing::error!(why = %outcome, "THIS NODE TAKES NO PART: it comes back as soon as its database takes what it must write");
         node.state().trouble = Some(outcome);
         loop {
             tokio::time::sleep(PAUSE).await;
             if takes_writes(&node).await {
-                tracing::warn!("the database takes writes again: this node takes part again");
+                tracing::warn!("the database takes writes: this node tries to take part again");
                 break;
             }
         }
@@ -109,7 +110,11 @@ async fn ended(raft: &Raft) -> String {
 /// Tells how this node stands whenever that changes, for ever.
 pub(crate) async fn follow_standing(node: Arc<Node>) {
     const AT_LEAST_EVERY: Duration = Duration::from_millis(50);
+    let mut told = Vec::new();
     loop {
+        if let Some(metrics) = node.metrics() {
+            tell_difference(&node, &metrics, &mut told);
+        }
         let standing = reckon(&node);
         node.standing.send_if_modified(|present| {
             let is_new = *present != standing;
@@ -150,7 +155,7 @@ fn reckon(node: &Node) -> Standing {
     if let Some(lease) = node.lease() {
         return Standing::Leader { term: lease.term };
     }
-    if let Some(why) = excluded(node, &metrics) {
+    if let Some(why) = excluded(node, &metrics).or_else(|| elsewhere(node)) {
         return Standing::Down { why };
     }
     if metrics.state == ServerState::Candidate {
@@ -172,6 +177,47 @@ fn excluded(node: &Node, metrics: &Metrics) -> Option<String> {
     let is_excluded = by.intersection(&others).count() > others.len() / 2 && node.leader().is_none();
     is_excluded
         .then(|| "this node was removed from the cluster: stop it, or let it in again with raft-add-peer".to_owned())
+}
+
+/// Returns what to do when this node finds no leader in its cluster, and nodes of `RaftNodes` have another one.
+fn elsewhere(node: &Node) -> Option<String> {
+    if node.leader().is_some() {
+        return None;
+    }
+    let state = node.state();
+    let own = state.cluster.as_deref().map(mark);
+    let is_elsewhere = |about: &&About| about.established && about.mark.is_some() && about.mark != own;
+    let others: Vec<&str> =
+        state.contacts.values().filter(is_elsewhere).map(|about| about.peer.address.as_str()).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "{} belong to another cluster: their files were lost, or RaftNodes names the wrong nodes. Which is the right one is \
+             up to you; a node with a new file joins it by raft-add-peer",
+            others.join(", ")
+        )
+    })
+}
+
+/// Tells once when the members are others than `RaftNodes`.
+fn tell_difference(node: &Node, metrics: &Metrics, told: &mut Vec<String>) {
+    if !node.has_adopted() {
+        return;
+    }
+    let present: Vec<String> = members(metrics).into_iter().map(|(peer, _)| peer.address).collect();
+    let configured = &node.settings.nodes;
+    let lacking = |all: &[String], some: &[String]| -> Vec<String> {
+        all.iter().filter(|name| !some.contains(name)).cloned().collect()
+    };
+    let (absent, surplus) = (lacking(configured, &present), lacking(&present, configured));
+    let difference = [absent.clone(), surplus.clone()].concat();
+    if difference != *told && !difference.is_empty() {
+        tracing::warn!(
+            ?absent,
+            ?surplus,
+            "the members are others than RaftNodes: members count, RaftNodes only founds"
+        );
+    }
+    *told = difference;
 }
 
 /// What log and state share with the rest.

@@ -1,7 +1,7 @@
 //! The service: build, run, drain.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,13 +55,28 @@ pub async fn run(files: Files, loaded: Loaded, discovery: bool) -> anyhow::Resul
 /// When the database cannot be opened.
 pub async fn start(files: Files, config: Config, mode: Mode, raft: Option<RaftPort>) -> anyhow::Result<Manager> {
     let path = configuration::database_file(&config)?;
-    let store = Store::open(&path, store::Mode::Own)?;
     let consensus = match raft {
-        Some(raft) => raft.join(&config, store).await?,
-        None => Consensus::alone(store),
+        Some(raft) => raft.join(&config, Store::open(&path, store::Mode::Own)?).await?,
+        // One command beside the nodes may look, and must not change rows that are those of all.
+        None if config.raft.enabled => Consensus::alone(Store::open(&path, store::Mode::Read)?),
+        None => Consensus::alone(own_alone(&path)?),
     };
     let reload = move |present: &Config, extra: Option<&std::path::Path>| files.reload(present, extra);
     Ok(Manager::start(config, consensus, mode, Arc::new(reload)).await?)
+}
+
+/// Opens the database of a manager that stands alone.
+fn own_alone(path: &Path) -> anyhow::Result<Store> {
+    let store = Store::open(path, store::Mode::Own)?;
+    if consensus::is_member(&store)? {
+        anyhow::bail!(
+            "{path} is the database of a raft node, and RaftEnabled is not set: alone, it would act beside the others. \
+             Set RaftEnabled, or SQLite3DataFile to another path. To use it alone from now on, with the other nodes stopped \
+             for good: sqlite3 {path} 'delete from raft_entry; delete from raft_fact'",
+            path = path.display()
+        );
+    }
+    Ok(store)
 }
 
 /// The raft port, bound before the database is touched.

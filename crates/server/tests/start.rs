@@ -121,7 +121,29 @@ fn one_of_several_nodes_runs_no_command_of_its_own_unless_told_to() {
     assert!(said.contains("orchestrator-client") && said.contains("-ignore-raft-setup"), "{said}");
     assert!(!directory.path().join("orchestrator.sqlite3").exists());
     let told = ends(&["-config", config.to_str().unwrap(), "-ignore-raft-setup", "-c", "clusters"]);
-    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    assert!(String::from_utf8(told.stderr).unwrap().contains("there is no database"), "it makes none");
+}
+
+#[tokio::test]
+async fn the_database_of_a_node_is_not_used_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let listen = common::free_address();
+    let raft = json!({
+        "ListenAddress": listen, "RaftEnabled": true, "RaftDataDir": directory.path(), "RaftBind": common::free_address(),
+    });
+    let config = configured(directory.path(), &raft);
+    let node = Service::start(&config).await;
+    node.until("its leadership", async |node| (node.ask("/api/raft-state").await == "Leader").then_some(())).await;
+    assert_eq!(node.get("/api/disable-global-recoveries").await.unwrap().0, 200);
+    assert_eq!(node.stop().0, Some(0));
+    let asked = ["-config", config.to_str().unwrap(), "-ignore-raft-setup", "-c"];
+    let looks = ends(&[asked.as_slice(), &["check-global-recoveries"]].concat());
+    assert_eq!(String::from_utf8(looks.stdout).unwrap().trim(), "disabled");
+    let changes = ends(&[asked.as_slice(), &["enable-global-recoveries"]].concat());
+    assert_eq!(changes.status.code(), Some(1), "{changes:?}");
+    let alone = configured(directory.path(), &json!({}));
+    let said = refuses(&alone);
+    assert!(said.contains("is the database of a raft node") && said.contains("RaftEnabled"), "{said}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Cluster {
 
     /// The clock of this node runs at another speed: per mille of the right one.
     pub(super) fn set_clock(&mut self, address: &str, per_mille: u32) {
-        let scale = |time: Duration| time * per_mille / 1000;
+        let scale = |time: Duration| whole_millis(time * per_mille / 1000);
         let right = Timing::default();
         let timing = Timing {
             heartbeat: scale(right.heartbeat),
@@ -196,4 +196,10 @@ impl Cluster {
 pub(super) fn pair(key: &str, at: i64) -> Command {
     let at = Timestamp::from_secs(1_795_348_800 + at);
     Command::PutKeyValue { key: key.to_owned(), value: "1".to_owned(), at }
+}
+
+/// The clock begins anywhere between two ticks of a millisecond, and waiting ends at a tick: parts of one would make two runs
+/// of one seed differ.
+fn whole_millis(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap())
 }

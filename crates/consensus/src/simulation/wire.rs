@@ -98,8 +98,8 @@ impl Wire {
 
     fn delay(&self) -> Duration {
         let mut state = self.state();
-        let most = state.slowness * 1000;
-        Duration::from_micros(state.dice.random_range(100..=most.max(101)))
+        let most = state.slowness;
+        Duration::from_millis(state.dice.random_range(0..=most))
     }
 
     /// Waits the way from `from` to `to`; false when it does not get there.
