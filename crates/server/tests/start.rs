@@ -138,7 +138,7 @@ async fn the_database_of_a_node_is_not_used_alone() {
     assert_eq!(node.stop().0, Some(0));
     let asked = ["-config", config.to_str().unwrap(), "-ignore-raft-setup", "-c"];
     let looks = ends(&[asked.as_slice(), &["check-global-recoveries"]].concat());
-    assert_eq!(String::from_utf8(looks.stdout).unwrap().trim(), "disabled");
+    assert_eq!(String::from_utf8(looks.stdout).unwrap().trim(), "OK: Global recoveries disabled: true");
     let changes = ends(&[asked.as_slice(), &["enable-global-recoveries"]].concat());
     assert_eq!(changes.status.code(), Some(1), "{changes:?}");
     let alone = configured(directory.path(), &json!({}));
