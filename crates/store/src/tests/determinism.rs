@@ -178,7 +178,7 @@ proptest! {
         prop_assert_eq!(&single.declared(), &batched.declared());
         prop_assert_eq!(&declared_on_disk(&single), &*single.declared(), "memory shows what the tables hold");
 
-        let (snapshot, _) = single.dump(&[]).expect("a dump only reads");
+        let (snapshot, _) = single.dump().expect("a dump only reads");
         let copy = memory();
         runtime.block_on(copy.work(move |database| database.restore(&snapshot, &[]))).expect("a snapshot of our own");
         prop_assert_eq!(&single.declared(), &copy.declared(), "a snapshot carries all that was declared");
