@@ -87,6 +87,7 @@ impl Consensus {
         node.spawn(elect::run(Arc::clone(&node)));
         node.spawn(elect::beat(Arc::clone(&node)));
         node.spawn(lead::run(Arc::clone(&node)));
+        node.spawn(lead::yield_when_unhealthy(Arc::clone(&node)));
         node.spawn(propose::run(Arc::clone(&node), queue));
         Ok(Self { inner: Arc::new(Inner::Member { node, proposals }) })
     }

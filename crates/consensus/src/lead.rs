@@ -11,7 +11,7 @@ use crate::message::{About, mark};
 use crate::node::{Node, members};
 use crate::types::{Metrics, Payload, Raft};
 use crate::{Error, NodeId, Peer, Role};
-use crate::{adopt, propose};
+use crate::{adopt, elect, propose, run};
 
 /// How often a leader looks.
 const EVERY: Duration = Duration::from_millis(200);
@@ -102,6 +102,32 @@ fn awaited(node: &Node, present: &[(Peer, Role)]) -> Option<About> {
             && !present.iter().any(|(peer, _)| peer.address == *address || peer.id == about.peer.id)
     };
     state.contacts.values().find(is_awaited).cloned()
+}
+
+/// Hands leadership over when the database of this node takes no writes any more: nothing that a leader does could be put on
+/// record here. Orchestrator yields for the same reason (its health check, after 5 s). For ever.
+pub(crate) async fn yield_when_unhealthy(node: Arc<Node>) {
+    const EVERY: Duration = Duration::from_secs(1);
+    /// So many failures in a row: somebody may hold the file for a moment.
+    const ENOUGH: u32 = 3;
+    let mut failures = 0;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        if node.lease().is_none() {
+            failures = 0;
+            continue;
+        }
+        match tokio::time::timeout(EVERY, run::takes_writes(&node)).await {
+            Ok(true) => failures = 0,
+            _ => failures += 1,
+        }
+        if failures >= ENOUGH {
+            tracing::error!("the database of this node takes no writes: handing leadership over");
+            if let Err(error) = elect::hand_over(&node, None).await {
+                tracing::error!(%error, "leadership stays here, and nothing can be put on record");
+            }
+        }
+    }
 }
 
 /// Makes the node at `address` a member. It takes the place of a member that had the address and lost its file.

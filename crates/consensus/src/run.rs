@@ -56,7 +56,8 @@ async fn leave(node: &Node) {
     }
 }
 
-async fn takes_writes(node: &Node) -> bool {
+/// True when the database takes a write, and has it on disk.
+pub(crate) async fn takes_writes(node: &Node) -> bool {
     let id = node.me.id.to_string();
     node.store.work(move |db| db.keep(&[(fact::NODE, Some(id))])).await.is_ok()
 }

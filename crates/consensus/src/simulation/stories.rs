@@ -242,6 +242,22 @@ fn a_hand_over_to_a_node_that_is_cut_off_is_refused_and_the_leader_goes_on() {
 }
 
 #[test]
+fn a_leader_whose_database_takes_nothing_hands_over_though_nobody_asks_it_for_anything() {
+    simulate(async {
+        let (mut cluster, leader) = settled(12, 3).await;
+        cluster.nodes[&leader].store().close();
+        sleep(Duration::from_secs(6)).await;
+        let next = cluster.await_leader(SOON).await;
+        assert_ne!(next, leader);
+        cluster.put(&next, "after").await.unwrap();
+        cluster.crash(&leader).await;
+        cluster.start(&leader).await;
+        cluster.assert_equal(SOON).await;
+        cluster.end().await;
+    });
+}
+
+#[test]
 fn a_node_whose_file_is_lost_does_not_vote_and_comes_back_as_another_when_it_is_let_in() {
     simulate(async {
         let (mut cluster, leader) = settled(8, 3).await;

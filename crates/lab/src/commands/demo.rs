@@ -246,7 +246,7 @@ impl Demo {
         }
         let fate = if old.is_running() { "leads no more" } else { "died" };
         println!("\n{} {fate}.\n", capitalised(&called(&old)));
-        print!("{}", self.succession(&old, &new));
+        print!("{}", self.succession(&old, &new).await);
         self.write_for(Duration::from_millis(100)).await?;
         let written = self.stage.writer.acknowledged() - rows;
         println!("\nThe writer did not notice: {written} rows committed through {} meanwhile.", primary.key());
@@ -257,11 +257,20 @@ impl Demo {
         Ok(())
     }
 
-    /// Returns when the one was last heard to lead, and when the other first.
-    fn succession(&self, old: &ManagerNode, new: &ManagerNode) -> String {
-        let spans = self.leadership.spans();
-        let last = spans.iter().filter(|span| span.who == old.index()).map(|span| span.until).max();
-        let first = last.and_then(|last| self.leadership.first_since(last, |who| who == new.index()));
+    /// Returns when the one was last heard to lead, and when the other first. That one may not have been asked yet.
+    async fn succession(&self, old: &ManagerNode, new: &ManagerNode) -> String {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let heard = || {
+            let spans = self.leadership.spans();
+            let last = spans.iter().filter(|span| span.who == old.index()).map(|span| span.until).max();
+            let first = last.and_then(|last| self.leadership.first_since(last, |who| who == new.index()));
+            (last, first)
+        };
+        let (mut last, mut first) = heard();
+        while first.is_none() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            (last, first) = heard();
+        }
         let pid = new.pid().unwrap_or_default();
         let leads = format!("{} LEADS, process {pid}", capitalised(&called(new)));
         let Some((last, (_, first))) = last.zip(first) else { return format!("{leads}.\n") };
