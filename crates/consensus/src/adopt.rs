@@ -35,9 +35,12 @@ pub(crate) async fn look(node: &std::sync::Arc<Node>, raft: &Raft) -> Result<(),
     let others = node.other_voters();
     let (founder, heard) = {
         let state = node.state();
-        let known = |peer: &&crate::Peer| state.known.get(&peer.id);
+        // Another node at its address: it lost its file, and its rows with it.
+        let is_lost =
+            |peer: &crate::Peer| state.contacts.get(&peer.address).is_some_and(|about| about.peer.id != peer.id);
+        let known = |peer: &&crate::Peer| state.known.get(&peer.id).filter(|_| !is_lost(peer));
         let founder = others.iter().find(|peer| known(peer).is_some_and(|known| known.about.founder)).cloned();
-        (founder, others.iter().filter(|peer| known(peer).is_some()).count())
+        (founder, others.iter().filter(|peer| known(peer).is_some() || is_lost(peer)).count())
     };
     match founder {
         Some(founder) => {

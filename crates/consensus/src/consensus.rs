@@ -199,7 +199,8 @@ impl Consensus {
     /// # Errors
     /// [`Error::NotLeader`]; [`Error::Impossible`] when it does not answer, or belongs to another cluster.
     pub async fn add_peer(&self, address: &str) -> Result<Peer, Error> {
-        lead::add(self.member()?, address).await
+        let (node, address) = (Arc::clone(self.member()?), address.to_owned());
+        in_a_task(Arc::clone(&node), async move { lead::add(&node, &address).await }).await
     }
 
     /// Removes the member with `address`.
@@ -207,7 +208,8 @@ impl Consensus {
     /// # Errors
     /// [`Error::NotLeader`]; [`Error::Impossible`] when there is none.
     pub async fn remove_peer(&self, address: &str) -> Result<Peer, Error> {
-        lead::remove(self.member()?, address).await
+        let (node, address) = (Arc::clone(self.member()?), address.to_owned());
+        in_a_task(Arc::clone(&node), async move { lead::remove(&node, &address).await }).await
     }
 
     /// Takes a snapshot and lets go of the log before it.
@@ -221,8 +223,8 @@ impl Consensus {
         raft.trigger().snapshot().await.map_err(|error| unavailable(error.to_string()))?;
         let applied = raft.metrics().borrow().last_applied;
         let is_taken = |metrics: &crate::types::Metrics| metrics.snapshot >= applied;
-        let taken = raft.wait(Some(node.timing().confirmation)).metrics(is_taken, "the snapshot is taken").await;
-        taken.map(|_| ()).map_err(|error| unavailable(error.to_string()))
+        let taken = elect::until(&raft, node.timing().confirmation, is_taken).await;
+        if taken { Ok(()) } else { Err(unavailable("the snapshot is not taken yet".to_owned())) }
     }
 
     /// Changes what this node says of itself.
@@ -260,6 +262,15 @@ impl Consensus {
         node.tasks.close();
         node.tasks.wait().await;
     }
+}
+
+/// Runs what must not be left half done when whoever asked for it goes away.
+async fn in_a_task<T: Send + 'static>(
+    node: Arc<Node>,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let done = node.tasks.spawn(work).await;
+    done.unwrap_or_else(|_| Err(Error::Unavailable { why: "it is stopping".to_owned() }))
 }
 
 /// True when the database of `store` is that of a member: its rows are not its own to change.

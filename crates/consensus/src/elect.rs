@@ -102,13 +102,39 @@ async fn stand(node: &Node, raft: &Raft, before: &Metrics, permit: Option<Permit
         }
         state.stands = true;
     }
+    // Also when this is dropped half way.
+    let _standing = Standing { node };
     if raft.trigger().elect().await.is_ok() {
-        let limit = node.timing().answer;
         let decided = |metrics: &Metrics| metrics.vote != before.vote && metrics.current_leader.is_some();
         // That nobody was elected shows by itself.
-        drop(raft.wait(Some(limit)).metrics(decided, "an election is decided").await);
+        until(raft, node.timing().answer, decided).await;
     }
-    node.state().stands = false;
+}
+
+/// Ends a candidacy when it is dropped.
+struct Standing<'a> {
+    node: &'a Node,
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        self.node.state().stands = false;
+    }
+}
+
+/// Waits until what the library says of this node `holds`; false when it did not within `limit`, or the library stopped.
+/// (Its own wait chooses by chance between the two when both come at once, and no simulation could be repeated.)
+pub(crate) async fn until(raft: &Raft, limit: Duration, holds: impl Fn(&Metrics) -> bool) -> bool {
+    let mut metrics = raft.metrics();
+    let waiting = async {
+        while !holds(&metrics.borrow_and_update()) {
+            if metrics.changed().await.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(limit, waiting).await.unwrap_or(false)
 }
 
 /// Asks all voters whether they would vote for this node. `Ok` as soon as majorities would: a voter that is cut off must not
@@ -195,8 +221,8 @@ async fn is_there(node: &Node, raft: &Raft, target: &Peer) -> Result<(), Error> 
     const CATCH_UP: Duration = Duration::from_secs(1);
     let absent = |why: String| Error::Impossible(format!("{} cannot take over: {why}", target.address));
     node.greet(&target.address).await.map_err(|error| absent(error.to_string()))?;
-    let caught_up = raft.wait(Some(CATCH_UP)).metrics(|metrics| has_all(metrics, target), "it has the whole log").await;
-    caught_up.map(|_| ()).map_err(|_| absent("it is not up to date".to_owned()))
+    let caught_up = until(raft, CATCH_UP, |metrics| has_all(metrics, target)).await;
+    if caught_up { Ok(()) } else { Err(absent("it is not up to date".to_owned())) }
 }
 
 fn has_all(metrics: &Metrics, target: &Peer) -> bool {
@@ -214,8 +240,7 @@ pub(crate) fn hand_over_limit(node: &Node) -> Duration {
 async fn persuade(node: &Arc<Node>, raft: &Raft, target: &Peer, permit: Permit) -> Result<(), String> {
     let limit = hand_over_limit(node);
     let asking = async {
-        let caught_up = raft.wait(None).metrics(|metrics| has_all(metrics, target), "it has the whole log").await;
-        caught_up.map_err(|error| error.to_string())?;
+        until(raft, limit, |metrics| has_all(metrics, target)).await;
         let asked = node.ask::<()>(target.id, &target.address, Kind::Campaign, Campaign { permit }, limit).await;
         asked.map_err(|error| error.to_string())
     };

@@ -61,7 +61,8 @@ fn hello(node: &Node, body: &[u8]) -> Result<About, String> {
 /// Opens an envelope: it must be for this node, and from a node of its cluster. A node without a cluster joins the one that
 /// named it as a member.
 async fn open<T: DeserializeOwned>(node: &Node, body: &[u8]) -> Result<(Peer, T), String> {
-    let envelope: Envelope<T> = message::parse(body)?;
+    // Only who knows the cluster's name is read further: bodies may be large.
+    let envelope: Envelope<&serde_json::value::RawValue> = message::parse_borrowed(body)?;
     if envelope.to != node.me.id {
         return Err(format!(
             "this is node {}, not {}: if the file of the node at {} was lost, let it in again with raft-add-peer",
@@ -77,7 +78,7 @@ async fn open<T: DeserializeOwned>(node: &Node, body: &[u8]) -> Result<(Peer, T)
         }
         None => return Err("this node belongs to no cluster yet".to_owned()),
     }
-    Ok((envelope.from, envelope.body))
+    Ok((envelope.from, message::parse(envelope.body.get().as_bytes())?))
 }
 
 /// Belongs to `cluster` from now on.
@@ -156,17 +157,16 @@ async fn append(node: &Node, body: &[u8]) -> Result<message::Appended, String> {
     if matches!(appended, AppendEntriesResponse::HigherVote(_)) {
         return Ok(appended);
     }
-    if node.state().stands {
-        return Err("this node stands for election".to_owned());
+    if node.state().stands || !hear(node, &raft, vote, call.hand_overs) {
+        return Err("this node stands for election, or follows another leader by now".to_owned());
     }
-    hear(node, &raft, vote, call.hand_overs);
     Ok(appended)
 }
 
-/// Notes that a leader was heard, unless its time is over.
-fn hear(node: &Node, raft: &Raft, vote: crate::types::Vote, hand_overs: u64) {
+/// Notes that a leader was heard; false when its time is over.
+fn hear(node: &Node, raft: &Raft, vote: crate::types::Vote, hand_overs: u64) -> bool {
     if vote < raft.metrics().borrow().vote {
-        return;
+        return false;
     }
     let term = vote.leader_id().term;
     let mut state = node.state();
@@ -176,6 +176,7 @@ fn hear(node: &Node, raft: &Raft, vote: crate::types::Vote, hand_overs: u64) {
     if term > of || (term == of && hand_overs > over) {
         state.leaders_hand_overs = (term, hand_overs);
     }
+    true
 }
 
 async fn snapshot(node: &Node, body: &Bytes) -> Result<message::Installed, String> {

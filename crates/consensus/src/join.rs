@@ -15,10 +15,10 @@ use futures::future::join_all;
 use openraft::BasicNode;
 use tokio::time::Instant;
 
-use crate::inbound;
 use crate::message::{About, mark};
 use crate::node::{Known, Node};
 use crate::storage::fact;
+use crate::{Peer, inbound};
 
 /// How often a node that belongs to no cluster looks around.
 const LOOK: Duration = Duration::from_millis(200);
@@ -54,7 +54,8 @@ fn is_settled(node: &Node) -> bool {
 async fn greet_all(node: &Node) -> Vec<About> {
     let mut addresses: Vec<String> = node.settings.nodes.clone();
     let members = node.metrics().as_ref().map(crate::node::members).unwrap_or_default();
-    addresses.extend(members.into_iter().map(|(peer, _)| peer.address));
+    let members: Vec<Peer> = members.into_iter().map(|(peer, _)| peer).collect();
+    addresses.extend(members.iter().map(|peer| peer.address.clone()));
     addresses.extend(node.state().known.values().map(|known| known.about.peer.address.clone()));
     addresses.sort();
     addresses.dedup();
@@ -70,7 +71,9 @@ async fn greet_all(node: &Node) -> Vec<About> {
         if about.peer.id == node.me.id {
             continue;
         }
-        if own.is_some() && about.mark == own {
+        // Where a member moved to, it says itself, with the cluster's name: whoever has its old address may say anything.
+        let is_member = members.contains(&about.peer) && about.peer.address == address;
+        if own.is_some() && about.mark == own && is_member {
             state.known.insert(about.peer.id, Known { about: about.clone(), heard: now });
         }
         state.contacts.insert(address, about.clone());

@@ -42,6 +42,19 @@ pub(crate) async fn run(node: Arc<Node>) {
 
 async fn look(node: &Node, raft: &Raft, metrics: &Metrics) -> Result<(), Error> {
     let present = members(metrics);
+    if metrics.membership_config.membership().get_joint_config().len() > 1 {
+        // Whoever began the change was to end it, and died or lost its lead: until then majorities of both are needed.
+        tracing::info!("completing a change of the membership");
+        let change = ChangeMembers::AddVoterIds(BTreeSet::new());
+        return changed(node, raft.change_membership(change, true).await);
+    }
+    let retired = node.retired();
+    let is_retired = |(peer, role): &&(Peer, Role)| *role == Role::Learner && retired.contains(&peer.address);
+    if let Some((peer, _)) = present.iter().find(is_retired) {
+        tracing::info!(node = %peer.address, "completing a removal");
+        let change = ChangeMembers::RemoveNodes(BTreeSet::from([peer.id]));
+        return changed(node, raft.change_membership(change, false).await);
+    }
     if let Some(learner) = ready_learner(metrics, &present) {
         tracing::info!(node = %learner.address, "has caught up: it votes from now on");
         let change = ChangeMembers::AddVoterIds(BTreeSet::from([learner.id]));
@@ -162,11 +175,11 @@ pub(crate) async fn add(node: &Arc<Node>, address: &str) -> Result<Peer, Error> 
 async fn await_vote(node: &Node, raft: &Raft, peer: &Peer) -> Result<(), Error> {
     const LIMIT: Duration = Duration::from_secs(60);
     let votes = |metrics: &Metrics| metrics.membership_config.membership().voter_ids().any(|id| id == peer.id);
-    let waited = raft.wait(Some(LIMIT)).metrics(votes, "the new node votes").await;
-    waited.map(|_| ()).map_err(|_| {
-        let why = format!("{} is taken in and does not vote yet: it has not caught up; see raft-status", peer.address);
-        if node.lease().is_some() { Error::Impossible(why) } else { Error::NotLeader { leader: node.leader() } }
-    })
+    if elect::until(raft, LIMIT, votes).await {
+        return Ok(());
+    }
+    let why = format!("{} is taken in and does not vote yet: it has not caught up; see raft-status", peer.address);
+    Err(if node.lease().is_some() { Error::Impossible(why) } else { Error::NotLeader { leader: node.leader() } })
 }
 
 /// Removes the member with `address`.
@@ -190,11 +203,15 @@ pub(crate) async fn remove(node: &Arc<Node>, address: &str) -> Result<Peer, Erro
 /// Removes members, whether they vote or only listen.
 async fn remove_ids(node: &Node, raft: &Raft, ids: BTreeSet<NodeId>) -> Result<(), Error> {
     let voters: BTreeSet<NodeId> = raft.metrics().borrow().membership_config.membership().voter_ids().collect();
-    let voting: BTreeSet<NodeId> = voters.intersection(&ids).copied().collect();
+    let (voting, listening): (BTreeSet<NodeId>, BTreeSet<NodeId>) = ids.into_iter().partition(|id| voters.contains(id));
     if !voting.is_empty() {
-        changed(node, raft.change_membership(ChangeMembers::RemoveVoters(voting), true).await)?;
+        // Not to stay as learners: one that is up to date would vote again in a moment.
+        changed(node, raft.change_membership(ChangeMembers::RemoveVoters(voting), false).await)?;
     }
-    changed(node, raft.change_membership(ChangeMembers::RemoveNodes(ids), false).await)
+    if listening.is_empty() {
+        return Ok(());
+    }
+    changed(node, raft.change_membership(ChangeMembers::RemoveNodes(listening), false).await)
 }
 
 async fn write(node: &Node, raft: &Raft, payload: Payload) -> Result<(), Error> {

@@ -139,6 +139,11 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     serde_json::from_slice(bytes).map_err(|error| format!("cannot read the message: {error}"))
 }
 
+/// Reads a body that borrows from `bytes`.
+pub(crate) fn parse_borrowed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|error| format!("cannot read the message: {error}"))
+}
+
 /// Puts bytes behind a head: the head's length as four bytes, the head, the bytes.
 pub(crate) fn with_tail(head: &Bytes, tail: &[u8]) -> Bytes {
     let length = u32::try_from(head.len()).unwrap_or(u32::MAX);

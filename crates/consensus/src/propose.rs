@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::message::{Declare, Declared};
 use crate::node::Node;
-use crate::transport::Kind;
+use crate::transport::{CallError, Kind};
 use crate::types::{Answer, Payload};
 use crate::{Error, Peer};
 
@@ -82,7 +82,7 @@ async fn confirmed(node: &Node, waiting: Waiting) -> Result<Vec<Verdict>, Error>
     let limit = node.timing().confirmation;
     match tokio::time::timeout(limit, waiting).await {
         Err(_) => Err(Error::NotConfirmed { millis: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) }),
-        Ok(Err(_)) => Err(unavailable(node)),
+        Ok(Err(_)) => Err(Error::Unavailable { why: "the log was closed: it may still be carried out".to_owned() }),
         Ok(Ok(Err(refused))) => Err(refusal(node, &refused)),
         Ok(Ok(Ok(response))) => match response.data {
             Answer::Verdicts(verdicts) => Ok(verdicts),
@@ -94,10 +94,28 @@ async fn confirmed(node: &Node, waiting: Waiting) -> Result<Vec<Verdict>, Error>
 async fn forward(node: &Node, leader: Option<Peer>, commands: Vec<Command>) -> Result<Vec<Verdict>, Error> {
     let Some(leader) = leader else { return Err(Error::NotLeader { leader: None }) };
     let limit = node.timing().confirmation;
-    let answer = node.ask::<Declared>(leader.id, &leader.address, Kind::Declare, Declare { commands }, limit).await;
-    answer.map(|declared| declared.verdicts).map_err(|error| Error::Unavailable {
-        why: format!("the leader {} did not confirm it: {error}; it may still be carried out", leader.address),
-    })
+    let asked = node.ask::<Declared>(leader.id, &leader.address, Kind::Declare, Declare { commands }, limit);
+    let unconfirmed = |why: &str| Error::Unavailable {
+        why: format!("the leader {} did not confirm it ({why}): it may still be carried out", leader.address),
+    };
+    tokio::select! {
+        biased;
+        answer = asked => match answer {
+            Ok(declared) => Ok(declared.verdicts),
+            Err(CallError::Refused(why)) => Err(Error::Unavailable { why: format!("{} refuses: {why}", leader.address) }),
+            Err(error) => Err(unconfirmed(&error.to_string())),
+        },
+        // What waits behind must not wait for one that leads no more.
+        () = follows_another(node, &leader) => Err(unconfirmed("it leads no more")),
+    }
+}
+
+/// Waits until `leader` is not the leader any more.
+async fn follows_another(node: &Node, leader: &Peer) {
+    const LOOK: Duration = Duration::from_millis(100);
+    while node.leader().as_ref() == Some(leader) {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Returns which other node leads, after an election if one is going on. None when this one does, or nobody is elected.

@@ -202,8 +202,16 @@ impl RaftLogStorage<Types> for Log {
         }
         self.shared.show_last_log(self.shared.last_log().max(Some(log_id)));
         let text = print(&log_id, ErrorSubject::Logs)?;
-        let done = self.store.work(move |db| db.purge(log_id.index, &[(fact::PURGED, Some(text))])).await;
-        done.map_err(|error| failed(ErrorSubject::Logs, ErrorVerb::Delete, &error))
+        let done = self.store.work(move |db| {
+            // A snapshot that is being installed covers what is purged for it; if that comes to nothing, the entries must
+            // be there. It purges them itself.
+            let applied = db.kept(fact::APPLIED)?.and_then(|text| serde_json::from_str::<Progress>(&text).ok());
+            if applied.and_then(|progress| progress.last) < Some(log_id) {
+                return Ok(());
+            }
+            db.purge(log_id.index, &[(fact::PURGED, Some(text))])
+        });
+        done.await.map_err(|error| failed(ErrorSubject::Logs, ErrorVerb::Delete, &error))
     }
 }
 
@@ -274,15 +282,24 @@ impl State {
         Ok(counts.into_iter().map(answer).collect())
     }
 
-    /// Puts `dump` in place of all rows, and `pieces` in place of all that were kept.
-    async fn restore(&mut self, dump: Dump, pieces: BTreeMap<String, String>) -> Result<(), StorageError> {
+    /// Puts `dump` in place of all rows, and `pieces` in place of all that were kept. The log up to `purged` is covered by it.
+    async fn restore(
+        &mut self,
+        dump: Dump,
+        pieces: BTreeMap<String, String>,
+        purged: Option<LogId>,
+    ) -> Result<(), StorageError> {
         let text = print(&self.progress, ErrorSubject::StateMachine)?;
+        let purged = purged.map(|id| Ok::<_, StorageError>((id.index, print(&id, ErrorSubject::Logs)?))).transpose()?;
         let restored = self.store.work(move |db| {
             let old = db.all_kept(fact::PIECE)?;
             let mut facts: Vec<Kept<'_>> = old.keys().map(|name| (name.as_str(), None)).collect();
             facts.extend(pieces.iter().map(|(name, text)| (name.as_str(), Some(text.clone()))));
             facts.push((fact::APPLIED, Some(text)));
-            db.restore(&dump, &facts)
+            if let Some((_, id)) = &purged {
+                facts.push((fact::PURGED, Some(id.clone())));
+            }
+            db.restore(&dump, &facts, purged.map(|(index, _)| index))
         });
         let done = restored.await;
         done.map_err(|error| failed(ErrorSubject::StateMachine, ErrorVerb::Write, &error))?;
@@ -323,7 +340,7 @@ impl RaftStateMachine<Types> for State {
                 if let Some(dump) = self.assembled(attempt, *pieces).await? {
                     self.progress.last = Some(entry.log_id);
                     self.progress.adopted = true;
-                    self.restore(dump, BTreeMap::new()).await?;
+                    self.restore(dump, BTreeMap::new(), None).await?;
                     answers.push(Answer::Nothing);
                     continue;
                 }
@@ -359,7 +376,7 @@ impl RaftStateMachine<Types> for State {
             retired: content.retired,
             adopted: content.adopted,
         };
-        self.restore(content.dump, content.pieces).await?;
+        self.restore(content.dump, content.pieces, meta.last_log_id).await?;
         *lock(&self.current) = Some((meta.clone(), bytes));
         Ok(())
     }
@@ -408,7 +425,12 @@ impl RaftSnapshotBuilder<Types> for Builder {
             last_membership: progress.membership,
             snapshot_id: format!("{place}-{}", bytes.len()),
         };
-        *lock(&self.current) = Some((meta.clone(), bytes.clone()));
+        let mut current = lock(&self.current);
+        // One that was installed meanwhile is newer.
+        if current.as_ref().is_none_or(|(present, _)| present.last_log_id <= meta.last_log_id) {
+            *current = Some((meta.clone(), bytes.clone()));
+        }
+        drop(current);
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) })
     }
 }

@@ -218,17 +218,34 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
     match tokio::time::timeout(FENCE_WAITS, mysql::fence(line, key, &access)).await {
         Ok(Fenced::Fenced) => done("read-only"),
         Ok(Fenced::Pending(pending)) => {
-            let key = key.clone();
+            let (hub_of_task, key) = (Arc::clone(hub), key.clone());
             hub.spawn(async move {
                 match pending.finished().await {
-                    Ok(()) => tracing::warn!(instance = %key, "the replaced primary resumed and is read-only"),
+                    Ok(()) => resumed(&hub_of_task, &key).await,
                     Err(error) => tracing::info!(instance = %key, %error, "the replaced primary went away unfenced"),
                 }
             });
-            Ok((Outcome::Skipped, "it hangs: the order lies in its connection for when it resumes".to_owned()))
+            // Who retreats must take it back: it will be carried out.
+            done("it hangs: the order lies in its connection for when it resumes")
         }
         Ok(Fenced::Unreachable(how, _)) => Ok((Outcome::Skipped, format!("cannot be reached: {how}"))),
-        Err(_) => Ok((Outcome::Skipped, "cannot be reached: no answer".to_owned())),
+        Err(_) => done("no answer: the order may have reached it"),
+    }
+}
+
+/// A primary that hung has carried out the order to refuse writes. If nobody was promoted in the meantime, it is the primary
+/// still, and there would be none that takes writes.
+async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
+    if hub.store.declared().demoted.contains_key(key) {
+        tracing::warn!(instance = %key, "the replaced primary resumed and is read-only");
+        return;
+    }
+    let Ok(mandate) = hub.office.mandate() else { return };
+    match set_writable(hub, &mandate, key).await {
+        Ok(()) => tracing::warn!(instance = %key, "resumed after the recovery had been given up: takes writes again"),
+        Err(error) => {
+            tracing::error!(instance = %key, %error, "THE PRIMARY IS READ-ONLY after a recovery that was given up")
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, params_from_iter};
 use serde::{Deserialize, Serialize};
 
 use crate::declared::{self, EVERYTHING};
-use crate::log::{Kept, all_kept, keep};
+use crate::log::{Kept, all_kept, keep, purge};
 use crate::sql::all;
 use crate::{Database, Error, Store};
 
@@ -97,12 +97,13 @@ impl Store {
 }
 
 impl Database {
-    /// Replaces all declared and decided rows by those of `dump`, and keeps `facts`; waits for the disk.
+    /// Replaces all declared and decided rows by those of `dump`, keeps `facts`, and removes the entries of the log up to
+    /// `upto`, which the dump covers; waits for the disk.
     ///
     /// # Errors
     /// [`Error`] when the database failed, or the dump has tables or columns that this version does not know: nothing was
     /// changed.
-    pub fn restore(&mut self, dump: &Dump, facts: &[Kept<'_>]) -> Result<(), Error> {
+    pub fn restore(&mut self, dump: &Dump, facts: &[Kept<'_>], upto: Option<u64>) -> Result<(), Error> {
         if let Some(unknown) = dump.tables.iter().find(|table| !TABLES.contains(&table.name.as_str())) {
             return Err(Error::UnknownTable { table: unknown.name.clone() });
         }
@@ -110,6 +111,9 @@ impl Database {
         self.transact("restoring a snapshot", |db, current| {
             replace(db, dump)?;
             keep(db, facts)?;
+            if let Some(upto) = upto {
+                purge(db, upto)?;
+            }
             let mut fresh = current.clone();
             for section in EVERYTHING {
                 declared::refresh(db, &mut fresh, *section)?;
@@ -239,7 +243,7 @@ mod tests {
         let text = serde_json::to_string(&dump).unwrap();
         let read: Dump = serde_json::from_str(&text).unwrap();
         assert_eq!(read, dump, "as JSON, too");
-        other.work(move |db| db.restore(&read, &[("applied", Some("7".to_owned()))])).await.unwrap();
+        other.work(move |db| db.restore(&read, &[("applied", Some("7".to_owned()))], None)).await.unwrap();
         assert_eq!(other.dump().unwrap(), (dump, BTreeMap::from([("applied".to_owned(), "7".to_owned())])));
         assert_eq!(one.declared(), other.declared());
         let command = commands(1).remove(3);
@@ -252,7 +256,7 @@ mod tests {
         let (before, _) = store.dump().unwrap();
         let mut newer = before.clone();
         newer.tables.push(Table { name: "of_tomorrow".to_owned(), columns: Vec::new(), rows: Vec::new() });
-        let refused = store.work(move |db| db.restore(&newer, &[])).await;
+        let refused = store.work(move |db| db.restore(&newer, &[], None)).await;
         assert!(matches!(refused, Err(Error::UnknownTable { .. })), "{refused:?}");
         assert_eq!(store.dump().unwrap().0, before);
     }

@@ -61,7 +61,7 @@ impl Database {
     pub fn purge(&mut self, upto: u64, facts: &[Kept<'_>]) -> Result<(), Error> {
         self.set_durable(false);
         self.transact("purging the log", |db, _| {
-            run(db, "DELETE FROM raft_entry WHERE log_index <= ?", [signed(upto)])?;
+            purge(db, upto)?;
             keep(db, facts)?;
             Ok(((), None))
         })
@@ -183,6 +183,10 @@ impl Store {
             })
         })
     }
+}
+
+pub(crate) fn purge(db: &rusqlite::Connection, upto: u64) -> rusqlite::Result<u64> {
+    run(db, "DELETE FROM raft_entry WHERE log_index <= ?", [signed(upto)])
 }
 
 pub(crate) fn keep(db: &rusqlite::Connection, facts: &[Kept<'_>]) -> rusqlite::Result<()> {

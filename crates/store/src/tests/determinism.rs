@@ -180,7 +180,7 @@ proptest! {
 
         let (snapshot, _) = single.dump().expect("a dump only reads");
         let copy = memory();
-        runtime.block_on(copy.work(move |database| database.restore(&snapshot, &[]))).expect("a snapshot of our own");
+        runtime.block_on(copy.work(move |database| database.restore(&snapshot, &[], None))).expect("a snapshot of our own");
         prop_assert_eq!(&single.declared(), &copy.declared(), "a snapshot carries all that was declared");
     }
 
