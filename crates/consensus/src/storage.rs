@@ -16,7 +16,7 @@ use openraft::{
     StorageIOError,
 };
 use serde::{Deserialize, Serialize};
-use store::{Command, Dump, Kept, LogEntry, Store};
+use store::{Command, Database, Dump, Kept, LogEntry, Store};
 
 use crate::run::Shared;
 use crate::types::{Answer, Entry, LogId, Membership, Payload, Snapshot, SnapshotMeta, StorageError, Types, Vote};
@@ -219,6 +219,8 @@ impl RaftLogStorage<Types> for Log {
 pub(crate) struct State {
     store: Store,
     progress: Progress,
+    /// `progress` as it was last read or written.
+    written: Option<String>,
     current: Current,
     shared: Arc<Shared>,
 }
@@ -231,9 +233,9 @@ impl State {
     pub(crate) async fn load(store: Store, shared: Arc<Shared>) -> Result<Self, StorageError> {
         let kept = store.work(|db| db.kept(fact::APPLIED)).await;
         let kept = kept.map_err(|error| failed(ErrorSubject::StateMachine, ErrorVerb::Read, &error))?;
-        let progress: Progress = optional(kept, ErrorSubject::StateMachine)?.unwrap_or_default();
+        let progress: Progress = optional(kept.clone(), ErrorSubject::StateMachine)?.unwrap_or_default();
         shared.show(progress.adopted, &progress.retired);
-        Ok(Self { store, progress, current: Current::default(), shared })
+        Ok(Self { store, progress, written: kept, current: Current::default(), shared })
     }
 
     /// Applies entries that are all commands, or change nothing in the rows, in one transaction.
@@ -266,13 +268,16 @@ impl State {
             counts.push(commands.len() - before);
         }
         let text = print(&self.progress, ErrorSubject::StateMachine)?;
+        let (before, now) = (self.written.clone(), text.clone());
         let applied = self.store.work(move |db| {
+            unchanged(db, before.as_deref())?;
             let each: Vec<Option<&Command>> = commands.iter().map(Some).collect();
             let mut facts: Vec<Kept<'_>> = vec![(fact::APPLIED, Some(text))];
             facts.extend(pieces.iter().map(|(name, text)| (name.as_str(), Some(text.clone()))));
             db.apply_entries(&each, &facts)
         });
         let verdicts = applied.await.map_err(|error| failed(ErrorSubject::StateMachine, ErrorVerb::Write, &error))?;
+        self.written = Some(now);
         self.shared.show(self.progress.adopted, &self.progress.retired);
         let mut verdicts = verdicts.into_iter().flatten();
         let answer = |count: usize| match count {
@@ -290,8 +295,10 @@ impl State {
         purged: Option<LogId>,
     ) -> Result<(), StorageError> {
         let text = print(&self.progress, ErrorSubject::StateMachine)?;
+        let (before, now) = (self.written.clone(), text.clone());
         let purged = purged.map(|id| Ok::<_, StorageError>((id.index, print(&id, ErrorSubject::Logs)?))).transpose()?;
         let restored = self.store.work(move |db| {
+            unchanged(db, before.as_deref())?;
             let old = db.all_kept(fact::PIECE)?;
             let mut facts: Vec<Kept<'_>> = old.keys().map(|name| (name.as_str(), None)).collect();
             facts.extend(pieces.iter().map(|(name, text)| (name.as_str(), Some(text.clone()))));
@@ -303,6 +310,7 @@ impl State {
         });
         let done = restored.await;
         done.map_err(|error| failed(ErrorSubject::StateMachine, ErrorVerb::Write, &error))?;
+        self.written = Some(now);
         self.shared.show(self.progress.adopted, &self.progress.retired);
         Ok(())
     }
@@ -433,6 +441,16 @@ impl RaftSnapshotBuilder<Types> for Builder {
         drop(current);
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) })
     }
+}
+
+/// Asserts that nobody else applied anything: what the library had queued before it was started anew may still come, and
+/// must not be applied twice.
+fn unchanged(db: &mut Database, before: Option<&str>) -> Result<(), store::Error> {
+    if db.kept(fact::APPLIED)?.as_deref() == before {
+        return Ok(());
+    }
+    let source = "the log was applied by another run of the library".into();
+    Err(store::Error::Database { doing: "applying the log", source })
 }
 
 fn print(value: &impl Serialize, subject: ErrorSubject<NodeId>) -> Result<String, StorageError> {

@@ -198,8 +198,7 @@ pub(super) fn pair(key: &str, at: i64) -> Command {
     Command::PutKeyValue { key: key.to_owned(), value: "1".to_owned(), at }
 }
 
-/// The clock begins anywhere between two ticks of a millisecond, and waiting ends at a tick: parts of one would make two runs
-/// of one seed differ.
+/// Waiting ends at whole milliseconds.
 fn whole_millis(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap())
 }

@@ -15,27 +15,14 @@ mod stories;
 mod wire;
 
 use std::future::Future;
-use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
-
-/// Returns a runtime whose clock stands still near the beginning of its first millisecond. The clock is real for as long as
-/// making it takes: with the processor taken away meanwhile, timers would lie in other slots than in another run.
-fn runtime() -> tokio::runtime::Runtime {
-    loop {
-        let began = std::time::Instant::now();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        if began.elapsed() < Duration::from_micros(900) {
-            return runtime;
-        }
-    }
-}
 
 /// Runs `story` on one thread, with a clock that jumps to the next event.
 fn simulate<T>(story: impl Future<Output = T>) -> T {
     // The second simulation of a process finds it in place.
     tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init().ok();
-    let runtime = runtime();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let result = runtime.block_on(story);
     runtime.shutdown_background();
     result

@@ -260,7 +260,8 @@ impl Schedule {
 }
 
 fn run(seed: u64) -> Outcome {
-    simulate(Schedule::new(seed).run())
+    // Made inside: outside, the clock is the real one.
+    simulate(async move { Schedule::new(seed).run().await })
 }
 
 /// Runs this part of the schedules; `SIMULATE` says how many there are, `SIMULATE_FROM` the first seed.

@@ -113,7 +113,6 @@ impl Wire {
     }
 
     fn note(&self, what: impl Hash) {
-        // The clock advances by whole milliseconds, from a beginning that lies anywhere between two.
         let now = self.began.elapsed().as_millis();
         let mut state = self.state();
         state.messages += 1;
