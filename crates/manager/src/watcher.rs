@@ -87,6 +87,11 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
             },
             () = tokio::time::sleep_until(next) => None,
         };
+        if asked.is_none() && is_still_away(&hub, &key).await {
+            const AGAIN: Duration = Duration::from_millis(100);
+            next = Instant::now() + AGAIN;
+            continue;
+        }
         let current = hub.settings();
         if !Arc::ptr_eq(&settings, &current) {
             settings = current;
@@ -127,6 +132,23 @@ async fn probe(hub: &Arc<Hub>, key: &InstanceKey, prober: &mut Prober) {
     let clock = hub.clock;
     let probe = prober.probe(|| clock.now()).await;
     discovery::take_in(hub, key, probe).await;
+}
+
+/// True when a replaced primary does not even accept a connection, and was probed not long ago. Whoever may fence it must meet
+/// it the moment it comes back: an attempt that began while packets were lost may wait for seconds, and short ones do not.
+async fn is_still_away(hub: &Hub, key: &InstanceKey) -> bool {
+    const ATTEMPT: Duration = Duration::from_millis(300);
+    const FULL_PROBE_EVERY: Duration = Duration::from_secs(5);
+    if hub.office.mandate().is_err() || !hub.store.declared().demoted.contains_key(key) {
+        return false;
+    }
+    let Some(watched) = hub.observatory.get(key) else { return false };
+    let is_recent = watched.attempted.is_some_and(|attempted| hub.now().since(attempted) < FULL_PROBE_EVERY);
+    if watched.failing_since.is_none() || !is_recent {
+        return false;
+    }
+    let connecting = tokio::net::TcpStream::connect((key.host.as_str(), key.port));
+    !matches!(tokio::time::timeout(ATTEMPT, connecting).await, Ok(Ok(_)))
 }
 
 /// Returns how long to wait until the next poll of `key`.
