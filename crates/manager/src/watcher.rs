@@ -7,7 +7,7 @@ use mysql::Prober;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use topology::InstanceKey;
+use topology::{InstanceKey, Unreachable};
 
 use crate::hub::{Hub, lock};
 use crate::{discovery, pulse, settings};
@@ -144,7 +144,10 @@ async fn is_still_away(hub: &Hub, key: &InstanceKey) -> bool {
     }
     let Some(watched) = hub.observatory.get(key) else { return false };
     let is_recent = watched.attempted.is_some_and(|attempted| hub.now().since(attempted) < FULL_PROBE_EVERY);
-    if watched.failing_since.is_none() || !is_recent {
+    // One that accepts connections and says nothing is left to probes: each connection that ends before its greeting counts
+    // against this host (max_connect_errors).
+    let kind = watched.failure.as_ref().map(|failure| failure.kind);
+    if !is_recent || !matches!(kind, Some(Unreachable::NoAnswer | Unreachable::Refused)) {
         return false;
     }
     let connecting = tokio::net::TcpStream::connect((key.host.as_str(), key.port));
