@@ -17,8 +17,13 @@ use crate::node::Node;
 use crate::transport::{CallError, Kind};
 use crate::types::{Snapshot, Types, Vote};
 
-/// How long a snapshot may take to get there and to be put in place.
-const SNAPSHOT: Duration = Duration::from_secs(60);
+/// How long a snapshot of so many bytes may take to get there and to be put in place. Not longer than it must: when it is lost
+/// without a word, nothing else is sent to that node until then.
+fn snapshot_limit(bytes: usize) -> Duration {
+    const AT_LEAST: Duration = Duration::from_secs(5);
+    const BYTES_PER_SEC: usize = 1 << 20;
+    AT_LEAST + Duration::from_secs((bytes / BYTES_PER_SEC) as u64)
+}
 
 /// Makes links.
 pub(crate) struct Network {
@@ -106,7 +111,8 @@ impl RaftNetwork<Types> for Link {
         let sending = async {
             let head = self.node.envelope(self.target, head).map_err(failed)?;
             let body = message::with_tail(&head, &bytes);
-            let answer = self.node.call(&self.address, self.target, Kind::Snapshot, body, SNAPSHOT).await;
+            let answer =
+                self.node.call(&self.address, self.target, Kind::Snapshot, body, snapshot_limit(bytes.len())).await;
             message::parse::<Installed>(&answer.map_err(failed)?).map_err(|why| failed(CallError::Refused(why)))
         };
         let answer = tokio::select! {
