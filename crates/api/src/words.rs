@@ -36,7 +36,9 @@ pub(crate) fn of(explanation: &Explanation) -> String {
 
 fn put_plan(text: &mut String, plan: &Plan) {
     text.push_str(&format!("  this is done: promote {} in place of {}\n", plan.successor, plan.failed));
-    text.push_str(&format!("  {}\n", plan.certificate));
+    if let Some(certificate) = &plan.certificate {
+        text.push_str(&format!("  {certificate}\n"));
+    }
     for step in &plan.steps {
         text.push_str(&format!("  {:>3} {}\n", step.number, step.action));
     }

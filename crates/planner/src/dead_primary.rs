@@ -7,7 +7,8 @@
 use analysis::{Facts, Policy, Testimony};
 use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
 
-use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Step, Threads};
+use crate::steps::Steps;
+use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Threads};
 
 /// Returns the plan that promotes `successor`, the choice's best.
 pub(crate) fn plan(
@@ -86,8 +87,9 @@ pub(crate) fn plan(
         cluster: facts.cluster_name.clone(),
         failed: facts.key.clone(),
         successor: successor.clone(),
+        command: String::new(),
         choice,
-        certificate,
+        certificate: Some(certificate),
         lost,
         steps: steps.list,
     }
@@ -121,27 +123,4 @@ fn threads_to_start(replica: &Instance) -> Threads {
     let Some(channel) = replica.channel() else { return Threads { receiver: true, applier: true } };
     let applier_stopped = channel.applier == ThreadState::Stopped && channel.applier_errno == 0;
     Threads { receiver: Testimony::of(channel) != Testimony::Silent, applier: !applier_stopped }
-}
-
-#[derive(Default)]
-struct Steps {
-    list: Vec<Step>,
-    stage: u32,
-}
-
-impl Steps {
-    fn stage(&mut self, required: bool, actions: impl IntoIterator<Item = Action>) {
-        let mut actions = actions.into_iter().peekable();
-        if actions.peek().is_some() {
-            self.stage += 1;
-            self.same_stage(required, actions);
-        }
-    }
-
-    fn same_stage(&mut self, required: bool, actions: impl IntoIterator<Item = Action>) {
-        for action in actions {
-            let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX).saturating_add(1);
-            self.list.push(Step { number, stage: self.stage, required, action });
-        }
-    }
 }

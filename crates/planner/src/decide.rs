@@ -67,8 +67,13 @@ pub struct Context<'a> {
 /// Decides what to do about `diagnosis`.
 pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
     let Context { snapshot, policy, request, .. } = context;
-    let hold = seen_by_others(diagnosis).or_else(|| not_recoverable(diagnosis.code));
-    if let Some(hold) = hold.or_else(|| held_back(diagnosis, context)) {
+    if let Some(hold) = seen_by_others(diagnosis) {
+        return Decision::Hold(hold);
+    }
+    let Some(kind) = Kind::that_repairs(diagnosis.code) else {
+        return Decision::Hold(not_recoverable(diagnosis.code));
+    };
+    if let Some(hold) = held_back(kind, diagnosis, context) {
         return Decision::Hold(hold);
     }
     match plan_for(snapshot, policy, &diagnosis.facts, request) {
@@ -124,13 +129,12 @@ fn too_few_witnesses(facts: &Facts) -> Option<Hold> {
 }
 
 /// Returns why a diagnosis of this code leads to no recovery, whatever anybody asks.
-fn not_recoverable(code: Code) -> Option<Hold> {
+fn not_recoverable(code: Code) -> Hold {
     match code {
-        Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas => None,
-        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas => Some(Hold::NotWitnessed),
-        Code::DeadPrimaryAndReplicas => Some(Hold::NobodyAnswers),
-        Code::DeadPrimaryWithoutReplicas => Some(Hold::NoReplicas),
-        _ => Some(Hold::NothingToRecover),
+        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas => Hold::NotWitnessed,
+        Code::DeadPrimaryAndReplicas => Hold::NobodyAnswers,
+        Code::DeadPrimaryWithoutReplicas => Hold::NoReplicas,
+        _ => Hold::NothingToRecover,
     }
 }
 
@@ -139,7 +143,7 @@ const RETRIES: usize = 3;
 const RETRY_WINDOW: Duration = Duration::from_secs(60);
 
 /// Returns what holds an otherwise possible recovery back. A person's request overrides all but a running one.
-fn held_back(diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
+fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
     let Context { snapshot, policy, past, running, request } = context;
     let facts = &diagnosis.facts;
     let now = snapshot.now;
@@ -185,7 +189,7 @@ fn held_back(diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
         return Some(Hold::FailedRepeatedly { until: newest.began.plus(RETRY_WINDOW), uid: newest.uid.clone() });
     }
     let blocks = |recovery: &&PastRecovery| {
-        recovery.kind == Kind::DeadPrimary
+        recovery.kind == kind
             && same_cluster(recovery)
             && recovery.changed_servers
             && !recovery.acknowledged

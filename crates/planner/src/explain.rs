@@ -91,7 +91,7 @@ fn rehearse(primary: &Diagnosis, context: Context<'_>) -> Rehearsal {
         Ok(plan) => Rehearsal {
             hold,
             steps: plan.steps.iter().map(|step| step.action.to_string()).collect(),
-            certificate: Some(plan.certificate),
+            certificate: plan.certificate,
             choice: plan.choice,
         },
         Err(refusal) => {

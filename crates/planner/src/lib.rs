@@ -18,6 +18,7 @@ mod hold;
 mod lint;
 mod plan;
 mod receivers;
+mod steps;
 
 pub use candidate::{Candidate, Choice, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};

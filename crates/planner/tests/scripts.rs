@@ -443,7 +443,8 @@ impl Story {
 }
 
 fn render(plan: &planner::Plan) -> String {
-    let mut text = format!("promote {}; {}\n", plan.successor.host, plan.certificate);
+    let certificate = plan.certificate.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!("promote {}; {certificate}\n", plan.successor.host);
     for lost in &plan.lost {
         writeln!(text, "lose {}: {}", lost.key, lost.why).unwrap();
     }
