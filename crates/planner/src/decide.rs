@@ -127,7 +127,9 @@ fn too_few_witnesses(facts: &Facts) -> Option<Hold> {
 fn not_recoverable(code: Code) -> Option<Hold> {
     match code {
         Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas => None,
-        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas => Some(Hold::NotWitnessed),
+        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas | Code::HungPrimary => {
+            Some(Hold::NotWitnessed)
+        }
         Code::DeadPrimaryAndReplicas => Some(Hold::NobodyAnswers),
         Code::DeadPrimaryWithoutReplicas => Some(Hold::NoReplicas),
         _ => Some(Hold::NothingToRecover),
