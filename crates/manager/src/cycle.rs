@@ -43,13 +43,8 @@ pub(crate) async fn run(hub: Arc<Hub>) {
 
 /// Attends to one diagnosis. A death is looked into on fresh evidence before anything is decided: here nothing is.
 fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
-    match diagnosis.code {
-        Code::DeadPrimary
-        | Code::DeadPrimaryAndSomeReplicas
-        | Code::UnreachablePrimary
-        | Code::UnreachablePrimaryWithLaggingReplicas
-        | Code::DeadPrimaryAndReplicas => suspicion::suspect(hub, &diagnosis.subject),
-        _ => {}
+    if diagnosis.code.doubts_life() {
+        suspicion::suspect(hub, &diagnosis.subject);
     }
     if settled
         && is_told(diagnosis.code)
@@ -72,6 +67,9 @@ fn is_told(code: Code) -> bool {
         Code::DeadPrimaryAndReplicas
             | Code::UnreachablePrimary
             | Code::UnreachablePrimaryWithLaggingReplicas
+            | Code::HungPrimary
+            | Code::UnreachableIntermediateWithLaggingReplicas
+            | Code::DeadIntermediateAndReplicas
             | Code::AllPrimaryReplicasNotReplicating
             | Code::AllPrimaryReplicasNotReplicatingOrDead
     )
