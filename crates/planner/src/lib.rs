@@ -17,6 +17,7 @@ mod explain;
 mod hold;
 mod lint;
 mod plan;
+mod proof;
 mod receivers;
 mod steps;
 

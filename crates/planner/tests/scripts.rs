@@ -460,6 +460,7 @@ fn healthy(server: &InstanceKey, is_mariadb: bool) -> Instance {
         key: server.clone(),
         uuid: if is_mariadb { None } else { ServerUuid::new(&uuid(server)) },
         server_id: number(server),
+        uptime_secs: 86_400,
         version: Version::parse(version, ""),
         writes: WritePolicy::ReadOnly,
         binlog: Binlog { enabled: true, logs_replica_updates: true, ..Binlog::default() },

@@ -305,6 +305,16 @@ pub struct SemiSync {
     /// `Rpl_semi_sync_source_no_tx`: commits that no replica acknowledged since the server started. Not 0 means that
     /// the source degraded to asynchronous at some time.
     pub unacknowledged: u64,
+    /// `Rpl_semi_sync_source_yes_tx`: commits that were acknowledged since the server started.
+    #[serde(default)]
+    pub acknowledged: u64,
+    /// `Rpl_semi_sync_source_wait_sessions`: commits that wait for an acknowledgement now.
+    #[serde(default)]
+    pub waiting: u32,
+    /// `rpl_semi_sync_source_wait_no_replica` is off: with too few replicas connected, the source falls back to
+    /// asynchronous at once, and not after the timeout.
+    #[serde(default)]
+    pub gives_up_alone: bool,
 }
 
 /// One side of semi-synchronous replication.
