@@ -103,7 +103,12 @@ fn known(snapshot: &Snapshot, facts: &Facts, answers: &dyn Fn(&InstanceKey) -> b
         None => {
             let read = replicas.clone().filter(|replica| answers(&replica.key)).filter_map(|replica| replica.seen);
             let earliest = read.min().unwrap_or(snapshot.now);
-            proof::readings(primary).into_iter().find(|(at, _)| *at <= earliest).map(|(_, had)| had).cloned().unwrap_or_default()
+            proof::readings(primary)
+                .into_iter()
+                .find(|(at, _)| *at <= earliest)
+                .map(|(_, had)| had)
+                .cloned()
+                .unwrap_or_default()
         }
     };
     for replica in replicas {

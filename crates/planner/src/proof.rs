@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use analysis::Facts;
-use topology::{GtidSet, InstanceKey, Snapshot, Timestamp, Unreachable, Watched};
+use topology::{GtidSet, Instance, InstanceKey, Snapshot, Timestamp, Unreachable, Watched};
 
 /// For how long a primary that is silent, and not known to be dead, must still be waiting for its replicas: until then it is
 /// fenced, or its clients have been led elsewhere.
@@ -43,7 +43,10 @@ pub(crate) fn of(
             });
         } else {
             return Ok(vec![
-                format!("each commit waited for {wait_count} of {} semi-synchronous replicas (AFTER_SYNC)", ackers.count()),
+                format!(
+                    "each commit waited for {wait_count} of {} semi-synchronous replicas (AFTER_SYNC)",
+                    ackers.count()
+                ),
                 ackers.present(),
                 patience,
             ]);
@@ -88,7 +91,9 @@ fn does_not_give_up(snapshot: &Snapshot, facts: &Facts, primary: &Watched) -> Re
     // Somebody may have been waiting for long when it was last read: the timeout counts from then.
     let calm = if facts.semi_sync.waiting == 0 { primary.seen } else { primary.ledger.calm };
     let Some(calm) = calm else {
-        return Err("a commit was waiting for replicas when the old primary was last seen, nobody knows since when".to_owned());
+        return Err(
+            "a commit was waiting for replicas when the old primary was last seen, nobody knows since when".to_owned()
+        );
     };
     let is_dead = facts.failure.as_ref().is_some_and(|failure| failure.kind == Unreachable::Refused);
     let last_breath = primary.ledger.refused_since.filter(|_| is_dead).unwrap_or(snapshot.now);
@@ -118,6 +123,8 @@ struct Ackers<'a> {
     silent: Vec<&'a InstanceKey>,
     /// Read, and may have lost what they had received: restarted, rebuilt, or seen to hold less than before.
     forgetful: Vec<&'a InstanceKey>,
+    /// Read, and hold transactions of the primary that the new one will not get.
+    apart: Vec<&'a InstanceKey>,
     /// Dead since before the base: these acknowledged nothing.
     excused: Vec<&'a InstanceKey>,
     /// Connected at the base, and nobody knows who they are.
@@ -132,13 +139,24 @@ impl<'a> Ackers<'a> {
         holds: &GtidSet,
         answers: &dyn Fn(&InstanceKey) -> bool,
     ) -> Self {
-        let mut ackers =
-            Self { present: Vec::new(), silent: Vec::new(), forgetful: Vec::new(), excused: Vec::new(), unknown: 0 };
-        let is_acker = |replica: &&Watched| {
-            replica.instance.as_ref().is_some_and(|instance| instance.semi_sync.replica.enabled)
+        let mut ackers = Self {
+            present: Vec::new(),
+            silent: Vec::new(),
+            forgetful: Vec::new(),
+            excused: Vec::new(),
+            apart: Vec::new(),
+            unknown: 0,
+        };
+        let is_acker =
+            |replica: &&Watched| replica.instance.as_ref().is_some_and(|instance| instance.semi_sync.replica.enabled);
+        let primary = snapshot.instance(&facts.key);
+        let is_covered = |replica: &Watched| {
+            replica.instance.as_ref().is_some_and(|replica| holds.contains(&from_primary(&replica.held(), primary)))
         };
         for replica in facts.replicas.iter().filter_map(|key| snapshot.get(key)).filter(is_acker) {
-            if answers(&replica.key) && keeps_since(base, replica) {
+            if answers(&replica.key) && !is_covered(replica) {
+                ackers.apart.push(&replica.key);
+            } else if answers(&replica.key) && keeps_since(base, replica) {
                 ackers.present.push(&replica.key);
             } else if answers(&replica.key) {
                 ackers.forgetful.push(&replica.key);
@@ -149,15 +167,14 @@ impl<'a> Ackers<'a> {
             }
         }
         // Who was connected to it, and replicates from it no more: what it received then may be nowhere else.
-        let listed = snapshot.instance(&facts.key).map(|own| own.replicas.as_slice()).unwrap_or_default();
+        let listed = primary.map(|own| own.replicas.as_slice()).unwrap_or_default();
         for key in listed.iter().filter(|key| !facts.replicas.contains(key)) {
             let Some(other) = snapshot.get(key).filter(is_acker) else { continue };
-            let has_no_more = || other.instance.as_ref().is_some_and(|other| holds.contains(&other.held()));
-            if !(answers(key) && keeps_since(base, other) && has_no_more()) {
+            if !(answers(key) && keeps_since(base, other) && is_covered(other)) {
                 ackers.silent.push(&other.key);
             }
         }
-        let accounted = ackers.present.len() + ackers.silent.len() + ackers.forgetful.len();
+        let accounted = ackers.present.len() + ackers.missing();
         ackers.unknown = (facts.semi_sync.clients as usize).saturating_sub(accounted);
         ackers
     }
@@ -167,7 +184,7 @@ impl<'a> Ackers<'a> {
     }
 
     fn missing(&self) -> usize {
-        self.silent.len() + self.forgetful.len() + self.unknown
+        self.silent.len() + self.forgetful.len() + self.apart.len() + self.unknown
     }
 
     fn present(&self) -> String {
@@ -185,6 +202,7 @@ impl<'a> Ackers<'a> {
         let parts = [
             ("do not answer", &self.silent),
             ("may have lost what they had received (restarted, or seen to hold less than before)", &self.forgetful),
+            ("hold what the new primary will not get", &self.apart),
         ];
         let mut words: Vec<String> = parts
             .iter()
@@ -205,6 +223,14 @@ fn keeps_since(base: Timestamp, replica: &Watched) -> bool {
     let read = seen.plus(Duration::from_micros(replica.latency_us));
     let started = read.minus(Duration::from_secs(instance.uptime_secs));
     started <= base && replica.ledger.lost_at.is_none_or(|lost| lost <= base)
+}
+
+/// Returns what in `held` the primary committed itself. A position of MariaDB cannot be taken apart: all of it.
+fn from_primary(held: &GtidSet, primary: Option<&Instance>) -> GtidSet {
+    match primary.and_then(|primary| primary.uuid.as_ref()) {
+        Some(uuid) => held.subtract(&held.without_uuid(uuid.as_str())),
+        None => held.clone(),
+    }
 }
 
 fn list(keys: &[&InstanceKey]) -> String {

@@ -66,7 +66,11 @@ impl Ledger {
 
     fn note_losses(&mut self, before: &Instance, now: &Instance, at: Timestamp) {
         let same_sets = before.gtid.executed == now.gtid.executed
-            && before.channels.iter().map(|channel| &channel.retrieved).eq(now.channels.iter().map(|channel| &channel.retrieved));
+            && before
+                .channels
+                .iter()
+                .map(|channel| &channel.retrieved)
+                .eq(now.channels.iter().map(|channel| &channel.retrieved));
         if same_sets && self.lost.is_empty() {
             return;
         }
@@ -80,7 +84,8 @@ impl Ledger {
     fn note_waiting(&mut self, before: &Instance, then: Timestamp, now: &Instance, at: Timestamp) {
         let (was, is) = (&before.semi_sync, &now.semi_sync);
         let restarted = has_restarted(before, then, now, at) || !before.is_same_server(now);
-        let fell_back = is.source.enabled && (!is.source.active || (!restarted && is.unacknowledged > was.unacknowledged));
+        let fell_back =
+            is.source.enabled && (!is.source.active || (!restarted && is.unacknowledged > was.unacknowledged));
         if fell_back {
             self.degraded_at = Some(at);
         }
@@ -143,7 +148,8 @@ mod tests {
 
     fn primary(uptime_secs: u64, last: u64) -> Instance {
         let on = SemiSyncRole { available: true, enabled: true, active: true, new_names: true };
-        let semi_sync = SemiSync { source: on, lossless: true, wait_count: 1, acknowledged: last, ..SemiSync::default() };
+        let semi_sync =
+            SemiSync { source: on, lossless: true, wait_count: 1, acknowledged: last, ..SemiSync::default() };
         Instance { uptime_secs, semi_sync, gtid: gtid(last), ..Instance::default() }
     }
 
