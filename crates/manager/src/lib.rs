@@ -33,6 +33,7 @@ mod resume;
 mod seat;
 mod settings;
 mod suspicion;
+mod takeover;
 mod watcher;
 
 pub use clock::Clock;
@@ -41,6 +42,7 @@ pub use hub::View;
 pub use recovery::Recovered;
 #[doc(hidden)]
 pub use seat::Seat;
+pub use takeover::TakenOver;
 
 use planner::Hold;
 use topology::InstanceKey;

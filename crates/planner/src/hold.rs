@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Choice, Flaw};
+use crate::{Choice, Flaw, Obstacle};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,8 @@ pub enum Hold {
     },
     /// Replicas do not use GTID.
     NoGtid,
+    /// A takeover that somebody asked for is not possible as things stand.
+    Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
     UnsafePlan {
         /// What is wrong with it.
@@ -137,6 +139,7 @@ impl Hold {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
             }
             Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
+            Self::Obstacle(obstacle) => obstacle.remedy(),
             _ => None,
         }
     }
@@ -203,6 +206,7 @@ impl fmt::Display for Hold {
                 Ok(())
             }
             Self::WrongCandidate { asked, why } => write!(out, "{asked} cannot be promoted: {why}"),
+            Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
             Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
