@@ -101,7 +101,7 @@ async fn a_primary_without_semi_sync_replicas_is_locked_once_somebody_commits() 
 #[tokio::test(flavor = "multi_thread")]
 async fn co_primaries_split_and_one_dies() -> anyhow::Result<()> {
     let (fleet, manager) = set(Fleet::builder().primary_with_replicas(1), "").await?;
-    manager.declare(Command::DisableRecoveries { by: "story".to_owned(), reason: String::new(), at: manager.now() }).await?;
+    manager.declare(Command::DisableRecoveries { by: "story".to_owned(), at: manager.now() }).await?;
     let (one, other) = (fleet.server(0), fleet.server(1));
     one.replicate_from(other.key()).await?;
     eventually("a pair", Duration::from_secs(20), || manager.view().graph.is_co_primary(one.key()).then_some(())).await;
