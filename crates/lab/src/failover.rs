@@ -153,7 +153,7 @@ impl Failover {
 
         let resumed = resume(stage, primary, fault, failed, stubborn).await?;
         let executed = GtidSet::parse(&primary.executed().await?).context("the old primary's GTIDs")?;
-        let beyond = executed.subtract(&story.certificate().holds);
+        let beyond = executed.subtract(&story.certificate.holds);
         let rebuilt = stage.fleet().rejoin(primary, new.key()).await?;
         stage.brought_back(primary.key()).await?;
         stage.fleet().in_sync_with(&new, CATCHES_UP).await?;
@@ -176,7 +176,7 @@ impl Failover {
     pub fn broken_rules(&self, lost: usize, semi_sync: bool) -> Vec<String> {
         let mut broken = Vec::new();
         let mut rule = |is_broken: bool, sentence: String| broken.extend(is_broken.then_some(sentence));
-        let certificate = self.story.certificate();
+        let certificate = &self.story.certificate;
         rule(!self.story.recovery.is_successful, format!("the recovery failed: {:?}", self.story.recovery.errors));
         rule(self.story.recovery.successor.as_ref() != Some(&self.new), "writes go on elsewhere than said".to_owned());
         rule(semi_sync && lost > 0, format!("{lost} acknowledged rows are lost in spite of semi-sync"));
@@ -199,7 +199,7 @@ impl Failover {
     /// True when the certificate names all that the old primary had beyond the new one: each transaction itself, or its
     /// origin as one of which the later transactions may be lost.
     pub fn is_named(&self) -> bool {
-        match &self.story.certificate().verdict {
+        match &self.story.certificate.verdict {
             Verdict::NothingLost => self.beyond.is_empty(),
             Verdict::MayLose { known, after } => {
                 let unnamed = self.beyond.subtract(known);

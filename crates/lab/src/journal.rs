@@ -23,6 +23,8 @@ pub struct Story {
     pub detected: Timestamp,
     /// What was to be done.
     pub plan: Plan,
+    /// What was certified about data loss.
+    pub certificate: Certificate,
     /// How each step went, in the order of the plan; a step that was not begun is absent.
     pub steps: Vec<StepRecord>,
     /// The sentences that were told on the way.
@@ -60,7 +62,7 @@ impl Journal {
         Ok(self.store.recovery_steps(uid)?)
     }
 
-    /// Returns everything about one recovery; nothing when it is not known.
+    /// Returns everything about one recovery; nothing when it is not known, or replaced no primary.
     ///
     /// # Errors
     /// When the file cannot be read, or holds a plan that nobody understands.
@@ -68,13 +70,15 @@ impl Journal {
         let filter = RecoveryFilter { uid: Some(uid.to_owned()), ..RecoveryFilter::default() };
         let Some(recovery) = self.store.recoveries(filter, Page::all())?.pop() else { return Ok(None) };
         let Some(record) = self.store.plan(uid)? else { return Ok(None) };
-        let plan = serde_json::from_str(&record.plan).context("the journal holds a plan of another version")?;
+        let plan: Plan = serde_json::from_str(&record.plan).context("the journal holds a plan of another version")?;
+        let Some(certificate) = plan.certificate.clone() else { return Ok(None) };
         let detections = self.store.detections(
             store::DetectionFilter { id: Some(recovery.detection_id), ..store::DetectionFilter::default() },
             Page::all(),
         )?;
         let detected = detections.first().map_or(recovery.started, |detection| detection.at);
-        Ok(Some(Story { recovery, detected, plan, steps: record.steps, sentences: self.sentences(uid)? }))
+        let sentences = self.sentences(uid)?;
+        Ok(Some(Story { recovery, detected, plan, certificate, steps: record.steps, sentences }))
     }
 }
 
@@ -86,10 +90,5 @@ impl Story {
             self.plan.steps.iter().any(|planned| planned.number == step.number && is_meant(&planned.action))
         });
         meant.filter_map(|step| step.finished).max()
-    }
-
-    /// Returns what was certified about data loss.
-    pub fn certificate(&self) -> &Certificate {
-        &self.plan.certificate
     }
 }

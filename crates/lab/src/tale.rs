@@ -24,7 +24,7 @@ pub struct Event {
 pub fn events(story: &Story) -> Vec<Event> {
     let detected = format!("detected: {} of {}", story.recovery.code, story.recovery.key);
     let mut events = vec![Event { at: story.detected, what: detected }];
-    let certificate = format!("; {}", story.certificate());
+    let certificate = format!("; {}", story.certificate);
     let sentences = story.sentences.iter().filter(|sentence| !sentence.message.starts_with("will handle"));
     events.extend(sentences.map(|sentence| {
         let what =
@@ -36,7 +36,7 @@ pub fn events(story: &Story) -> Vec<Event> {
 
 /// Returns the certificate as a paragraph.
 pub fn certificate(story: &Story) -> String {
-    wrap("Certificate:  ", &story.certificate().to_string())
+    wrap("Certificate:  ", &story.certificate.to_string())
 }
 
 /// Returns events as lines, each with its milliseconds after `zero`, oldest first.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use planner::{Action, HookList, Outcome, Plan, Step};
+use planner::{Action, HookList, Kind, Outcome, Plan, Step};
 use store::{Command, Ending, Refusal, StepOutcome};
 use topology::InstanceKey;
 
@@ -76,44 +76,41 @@ struct Ended {
 pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, Error> {
     let mut errors = Vec::new();
     let mut lost: Vec<InstanceKey> = run.plan.lost.iter().map(|lost| lost.key.clone()).collect();
-    let mut promoted = run.finished.get(&run.plan.point_of_no_return()) == Some(&Outcome::Done);
+    let mut succeeded = run.plan.succeeded(&run.finished);
     let mut refused = false;
-    if !promoted {
+    if !succeeded {
         lock(&hub.undecided).insert(run.uid.clone());
     }
     for stage in stages(&run.plan) {
-        run.told.set("isSuccessful", promoted.to_string());
-        if let Some(successor) = hub.snapshot().instance(&run.plan.successor).filter(|_| promoted) {
+        run.told.set("isSuccessful", succeeded.to_string());
+        if let Some(successor) = hub.snapshot().instance(&run.plan.successor).filter(|_| succeeded) {
             run.told.set("successorBinlogCoordinates", successor.binlog.coordinates.to_string());
         }
         run.told.set("lostReplicas", narrator::list(&lost));
         run.told.set("countLostReplicas", lost.len().to_string());
         let ended = perform_stage(hub, &run, &stage).await?;
         for (step, ended) in stage.iter().zip(ended) {
-            match (&step.action, ended.outcome) {
-                (_, Outcome::Failed) => {
-                    errors.push(format!("{}: {}", step.action, ended.message));
-                    refused |= step.required;
-                    if let Action::Repoint { replica, .. } = &step.action {
-                        lost.push(replica.clone());
-                    }
+            if ended.outcome == Outcome::Failed {
+                errors.push(format!("{}: {}", step.action, ended.message));
+                refused |= step.required;
+                if let Action::Repoint { replica, .. } = &step.action {
+                    lost.push(replica.clone());
                 }
-                (Action::Promote { .. }, _) => promoted = true,
-                _ => {}
             }
             run.finished.insert(ended.number, ended.outcome);
         }
-        if refused && !promoted {
+        succeeded = run.plan.succeeded(&run.finished);
+        if refused && !succeeded {
             break;
         }
     }
-    if !promoted {
+    if !succeeded {
         hub.office.check(&run.mandate)?;
         retreat(hub, &mut run).await;
     }
     // What could not be undone is the next leader's to undo: it must not find this closed.
     hub.office.check(&run.mandate)?;
-    Ok(close(hub, run, promoted, lost, errors).await)
+    Ok(close(hub, run, succeeded, lost, errors).await)
 }
 
 /// Ends a recovery in which an earlier executor had failed before anybody was promoted: undoes what must not stay.
@@ -216,7 +213,7 @@ async fn perform(hub: &Arc<Hub>, run: &Run, step: &Step) -> Result<(Outcome, Str
     match &step.action {
         Action::RunHooks(list) => {
             let mut told = run.told.clone();
-            if *list == HookList::PreFailover {
+            if list.can_refuse() && run.plan.kind != Kind::Takeover {
                 // Scripts take a named successor for the new primary, and nobody was promoted yet.
                 told.clear_successor();
             }
@@ -247,10 +244,13 @@ pub(crate) async fn run_hooks(hub: &Arc<Hub>, list: HookList, told: &Facts, occa
     let shell = Shell { command: config.hooks.shell.clone(), timeout: config.hooks.timeout };
     let hooks = match list {
         HookList::OnFailureDetection => &config.hooks.on_failure_detection,
+        HookList::PreGracefulTakeover => &config.hooks.pre_graceful_takeover,
         HookList::PreFailover => &config.hooks.pre_failover,
         HookList::PostMasterFailover => &config.hooks.post_primary_failover,
+        HookList::PostIntermediateFailover => &config.hooks.post_intermediate_failover,
         HookList::PostFailover => &config.hooks.post_failover,
         HookList::PostUnsuccessfulFailover => &config.hooks.post_unsuccessful_failover,
+        HookList::PostGracefulTakeover => &config.hooks.post_graceful_takeover,
     };
     let mut reports = Vec::new();
     for (number, hook) in hooks.iter().enumerate() {
@@ -325,36 +325,38 @@ async fn retreat(hub: &Arc<Hub>, run: &mut Run) {
     }
 }
 
-async fn close(hub: &Arc<Hub>, run: Run, promoted: bool, lost: Vec<InstanceKey>, errors: Vec<String>) -> Recovered {
+async fn close(hub: &Arc<Hub>, run: Run, succeeded: bool, lost: Vec<InstanceKey>, errors: Vec<String>) -> Recovered {
     let Run { uid, epoch, plan, .. } = run;
-    let successor = promoted.then(|| plan.successor.clone());
+    let successor = succeeded.then(|| plan.successor.clone());
     let mutated =
         plan.steps.iter().any(|step| step.action.changes_a_server() && run.finished.contains_key(&step.number));
     let alias = |key: &InstanceKey| hub.snapshot().instance(key).map(|server| server.labels.instance_alias.clone());
     let participating = plan.choice.candidates.iter().map(|candidate| candidate.key.clone()).collect();
-    let summary = match &successor {
-        Some(successor) => format!("done: {successor} is the primary; {}", plan.certificate),
-        None => "ended without a promotion".to_owned(),
+    let summary = match (&successor, &plan.certificate) {
+        (Some(successor), Some(certificate)) => format!("done: {successor} is the primary; {certificate}"),
+        (Some(successor), None) => format!("done: {successor}"),
+        (None, _) if plan.kind.promotes() => "ended without a promotion".to_owned(),
+        (None, _) => "ended without success".to_owned(),
     };
     narrator::tell(hub, &uid, summary);
     let ending = Ending {
         uid: uid.clone(),
         epoch,
-        successful: promoted,
+        successful: succeeded,
         mutated,
         successor_alias: successor.as_ref().and_then(alias).unwrap_or_default(),
         successor: successor.clone(),
         lost,
         participating,
         errors: errors.clone(),
-        certificate: serde_json::to_string(&plan.certificate).ok(),
+        certificate: plan.certificate.as_ref().and_then(|certificate| serde_json::to_string(certificate).ok()),
         at: hub.now(),
     };
     if let Err(error) = hub.declare(Command::EndRecovery(ending)).await {
         tracing::error!(recovery = %uid, %error, "a recovery ended and could not be closed: the next start will close it");
     }
     let text = format!("successor: {}", successor.as_ref().map_or("none".to_owned(), ToString::to_string));
-    crate::audit::record(hub, "recover-dead-master", Some(&plan.failed), &plan.cluster, &text).await;
+    crate::audit::record(hub, plan.kind.audit(), Some(&plan.failed), &plan.cluster, &text).await;
     tracing::warn!(recovery = %uid, cluster = %plan.cluster, %text, errors = errors.len(), "recovery ended");
     Recovered { uid, successor, errors }
 }

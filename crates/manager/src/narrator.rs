@@ -58,10 +58,11 @@ pub(crate) fn facts_of_recovery(hub: &Hub, diagnosis: &Diagnosis, plan: &Plan, u
     told.set("successorAlias", successor.map(|server| server.labels.instance_alias.clone()).unwrap_or_default());
     let coordinates = successor.map(|server| server.binlog.coordinates.to_string()).unwrap_or_default();
     told.set("successorBinlogCoordinates", coordinates);
-    told.set("certificate", plan.certificate.to_string());
-    let lost = match &plan.certificate.verdict {
-        Verdict::NothingLost => String::new(),
-        Verdict::MayLose { known, .. } => known.to_string(),
+    told.set("command", &plan.command);
+    told.set("certificate", plan.certificate.as_ref().map(ToString::to_string).unwrap_or_default());
+    let lost = match plan.certificate.as_ref().map(|certificate| &certificate.verdict) {
+        None | Some(Verdict::NothingLost) => String::new(),
+        Some(Verdict::MayLose { known, .. }) => known.to_string(),
     };
     told.set("lostGtids", lost);
     told
@@ -90,14 +91,12 @@ pub(crate) fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, plan: 
     tell(hub, uid, format!("will handle {} event on {}", diagnosis.code, plan.failed));
     tell(hub, uid, evidence(&diagnosis.facts));
     for candidate in plan.choice.candidates.iter().filter(|candidate| candidate.key != plan.successor) {
-        let why = match candidate.rejections.as_slice() {
-            [] if candidate.preference.not_asked_for => "another one was asked for".to_owned(),
-            [] => "ranks lower".to_owned(),
-            rejections => rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        };
+        let why = candidate.why_not().unwrap_or_else(|| "ranks lower".to_owned());
         tell(hub, uid, format!("not {}: {why}", candidate.key));
     }
-    tell(hub, uid, format!("will promote {}; {}", plan.successor, plan.certificate));
+    if let Some(certificate) = &plan.certificate {
+        tell(hub, uid, format!("will promote {}; {certificate}", plan.successor));
+    }
     for lost in &plan.lost {
         tell(hub, uid, format!("will lose {}: {}", lost.key, lost.why));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use analysis::{Code, Diagnosis};
+use analysis::Diagnosis;
 use planner::{Context, Decision, Hold, HookList, Kind, PastRecovery, Plan, Request};
 use store::{Applied, Command, DetectionFilter, NewDetection, NewRecovery, Page, Recovery, RecoveryFilter};
 use topology::{InstanceKey, Snapshot};
@@ -81,7 +81,7 @@ pub(crate) async fn detect(hub: &Arc<Hub>, diagnosis: &Diagnosis, with_hooks: bo
             cluster_name: facts.cluster_name.clone(),
             cluster_alias: facts.cluster_alias.clone(),
             replicas: facts.replicas.clone(),
-            actionable: matches!(diagnosis.code, Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas),
+            actionable: Kind::that_repairs(diagnosis.code).is_some(),
             at: hub.now(),
             node: hub.node.clone(),
             block: hub.config().recovery.detection_block,
@@ -178,7 +178,7 @@ async fn run(
         cluster_name: facts.cluster_name.clone(),
         cluster_alias: facts.cluster_alias.clone(),
         replicas: facts.replicas.clone(),
-        kind: format!("{:?}", plan.kind),
+        kind: plan.kind.name(),
         at: hub.now(),
         node: hub.node.clone(),
         epoch,
@@ -212,11 +212,8 @@ fn past_recovery(row: Recovery) -> PastRecovery {
     PastRecovery {
         id: row.id,
         uid: row.uid,
-        kind: if row.kind == format!("{:?}", Kind::NonWritablePrimary) {
-            Kind::NonWritablePrimary
-        } else {
-            Kind::DeadPrimary
-        },
+        // One of a kind that this version does not know blocks like the most serious.
+        kind: Kind::from_name(&row.kind).unwrap_or(Kind::DeadPrimary),
         cluster: row.cluster_name,
         // Only a recovery that promoted somebody may block the next: one that failed before must be followed by another.
         changed_servers: row.successor.is_some(),

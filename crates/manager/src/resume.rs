@@ -99,7 +99,7 @@ async fn resume(hub: &Arc<Hub>, mandate: &Mandate, recovery: Recovery) -> Result
     let was_promoting = began(plan.point_of_no_return());
     look_at_servers(hub, &plan).await;
     let old_primary_lives = hub.observatory.get(&plan.failed).is_some_and(|watched| watched.is_valid());
-    if old_primary_lives && !was_promoting {
+    if old_primary_lives && plan.kind.is_about_a_death() && !was_promoting {
         start_receivers_again(hub, mandate, &plan, &record).await;
         let fenced = plan.steps.iter().find(|step| matches!(step.action, Action::Fence { .. }));
         let outcome = fenced.and_then(|fence| record.steps.iter().find(|done| done.number == fence.number));

@@ -8,9 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use analysis::Code;
 use futures::future::join_all;
-use planner::Request;
+use planner::{Kind, Request};
 use topology::InstanceKey;
 
 use crate::hub::{Hub, lock};
@@ -138,7 +137,7 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
         hub.observatory.receivers_restarted(key, hub.now());
         return true;
     }
-    if matches!(diagnosis.code, Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas) {
+    if Kind::that_repairs(diagnosis.code).is_some_and(Kind::is_about_a_death) {
         // The source may answer again in the middle of it: then this suspicion ends, and the recovery does not.
         let (hub_of_task, under, snapshot) = (Arc::clone(hub), mandate.clone(), view.snapshot);
         let recovery =

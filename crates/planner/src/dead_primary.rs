@@ -4,10 +4,13 @@
 //! another replica has → it applies all it received, while the old primary is fenced as far as it can be reached → it is
 //! promoted → the others move below it, and the world is told → lost servers are detached and put into downtime → hooks.
 
+use std::time::Duration;
+
 use analysis::{Facts, Policy, Testimony};
 use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
 
-use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Step, Threads};
+use crate::steps::Steps;
+use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Threads};
 
 /// Returns the plan that promotes `successor`, the choice's best.
 pub(crate) fn plan(
@@ -58,18 +61,24 @@ pub(crate) fn plan(
         [Action::Promote {
             server: successor.clone(),
             writable: policy.apply_promotion,
-            semi_sync: facts.semi_sync.source.enabled,
+            // One that cannot wait is promoted all the same; preferences put it last.
+            semi_sync: facts.semi_sync.source.enabled
+                && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available),
         }],
     );
+    let repoint = |replica: &&Instance| Action::Repoint {
+        replica: replica.key.clone(),
+        source: successor.clone(),
+        start: threads_to_start(replica),
+    };
+    let (late, prompt): (Vec<&Instance>, Vec<&Instance>) =
+        kept.into_iter().partition(|replica| is_late(replica, policy.postpone_above_lag));
     steps.stage(true, [Action::Publish { primary: successor.clone() }]);
-    steps.same_stage(
-        false,
-        kept.iter().map(|replica| Action::Repoint {
-            replica: replica.key.clone(),
-            source: successor.clone(),
-            start: threads_to_start(replica),
-        }),
-    );
+    steps.same_stage(false, prompt.iter().map(repoint));
+    steps.stage(false, late.iter().map(repoint));
+    if policy.detach_promoted && !policy.apply_promotion {
+        steps.stage(false, [Action::Detach { replica: successor.clone() }]);
+    }
     if policy.detach_lost {
         let reachable = lost.iter().filter(|lost| lost.is_reachable);
         steps.stage(false, reachable.map(|lost| Action::Detach { replica: lost.key.clone() }));
@@ -86,8 +95,9 @@ pub(crate) fn plan(
         cluster: facts.cluster_name.clone(),
         failed: facts.key.clone(),
         successor: successor.clone(),
+        command: String::new(),
         choice,
-        certificate,
+        certificate: Some(certificate),
         lost,
         steps: steps.list,
     }
@@ -116,32 +126,16 @@ fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option
     (!needs.is_empty()).then(|| format!("needs transactions that the new primary has purged: {needs}"))
 }
 
+/// True when moving `replica` can wait: it is far behind, or delayed on purpose.
+fn is_late(replica: &Instance, limit: Option<Duration>) -> bool {
+    let Some(limit) = limit else { return false };
+    let delay = replica.channel().map_or(0, |channel| channel.delay_secs);
+    replica.lag_secs().unwrap_or(0).max(delay) >= limit.as_secs()
+}
+
 /// A receiver that an operator stopped stays stopped; so does an applier that was stopped without an error.
 fn threads_to_start(replica: &Instance) -> Threads {
     let Some(channel) = replica.channel() else { return Threads { receiver: true, applier: true } };
     let applier_stopped = channel.applier == ThreadState::Stopped && channel.applier_errno == 0;
     Threads { receiver: Testimony::of(channel) != Testimony::Silent, applier: !applier_stopped }
-}
-
-#[derive(Default)]
-struct Steps {
-    list: Vec<Step>,
-    stage: u32,
-}
-
-impl Steps {
-    fn stage(&mut self, required: bool, actions: impl IntoIterator<Item = Action>) {
-        let mut actions = actions.into_iter().peekable();
-        if actions.peek().is_some() {
-            self.stage += 1;
-            self.same_stage(required, actions);
-        }
-    }
-
-    fn same_stage(&mut self, required: bool, actions: impl IntoIterator<Item = Action>) {
-        for action in actions {
-            let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX).saturating_add(1);
-            self.list.push(Step { number, stage: self.stage, required, action });
-        }
-    }
 }

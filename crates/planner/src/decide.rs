@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use analysis::{Code, Diagnosis, Facts, Policy};
+use analysis::{Code, DataLoss, Diagnosis, Facts, Policy};
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Snapshot, Timestamp};
 
@@ -67,17 +67,43 @@ pub struct Context<'a> {
 /// Decides what to do about `diagnosis`.
 pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
     let Context { snapshot, policy, request, .. } = context;
-    let hold = seen_by_others(diagnosis).or_else(|| not_recoverable(diagnosis.code));
-    if let Some(hold) = hold.or_else(|| held_back(diagnosis, context)) {
+    if let Some(hold) = seen_by_others(diagnosis) {
+        return Decision::Hold(hold);
+    }
+    let Some(kind) = Kind::that_repairs(diagnosis.code) else {
+        return Decision::Hold(not_recoverable(diagnosis.code));
+    };
+    if let Some(hold) = held_back(kind, diagnosis, context) {
         return Decision::Hold(hold);
     }
     match plan_for(snapshot, policy, &diagnosis.facts, request) {
         Err(hold) => Decision::Hold(hold),
         Ok(plan) => {
             let flaws = lint(&plan, snapshot);
-            if flaws.is_empty() { Decision::Act(Box::new(plan)) } else { Decision::Hold(Hold::UnsafePlan { flaws }) }
+            if !flaws.is_empty() {
+                return Decision::Hold(Hold::UnsafePlan { flaws });
+            }
+            match may_lose(&plan, &diagnosis.facts, context) {
+                Some(hold) => Decision::Hold(hold),
+                None => Decision::Act(Box::new(plan)),
+            }
         }
     }
+}
+
+/// Returns that `plan` may lose something, where `DataLossPolicy` does not allow it (yet) and nobody asks for it.
+fn may_lose(plan: &Plan, facts: &Facts, context: Context<'_>) -> Option<Hold> {
+    let Context { snapshot, policy, request, .. } = context;
+    let certificate = plan.certificate.as_ref().filter(|certificate| !certificate.proves_nothing_lost())?;
+    let until = match policy.data_loss {
+        DataLoss::Allow => return None,
+        DataLoss::Refuse => None,
+        DataLoss::Wait(span) => Some(facts.failing_since.unwrap_or(snapshot.now).plus(span)),
+    };
+    if request.forced || until.is_some_and(|until| until <= snapshot.now) {
+        return None;
+    }
+    Some(Hold::MayLose { successor: plan.successor.clone(), certificate: Box::new(certificate.clone()), until })
 }
 
 /// Returns the plan that would replace the server that `facts` are about, whether or not it failed.
@@ -124,15 +150,14 @@ fn too_few_witnesses(facts: &Facts) -> Option<Hold> {
 }
 
 /// Returns why a diagnosis of this code leads to no recovery, whatever anybody asks.
-fn not_recoverable(code: Code) -> Option<Hold> {
+fn not_recoverable(code: Code) -> Hold {
     match code {
-        Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas => None,
         Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas | Code::HungPrimary => {
-            Some(Hold::NotWitnessed)
+            Hold::NotWitnessed
         }
-        Code::DeadPrimaryAndReplicas => Some(Hold::NobodyAnswers),
-        Code::DeadPrimaryWithoutReplicas => Some(Hold::NoReplicas),
-        _ => Some(Hold::NothingToRecover),
+        Code::DeadPrimaryAndReplicas => Hold::NobodyAnswers,
+        Code::DeadPrimaryWithoutReplicas => Hold::NoReplicas,
+        _ => Hold::NothingToRecover,
     }
 }
 
@@ -141,7 +166,7 @@ const RETRIES: usize = 3;
 const RETRY_WINDOW: Duration = Duration::from_secs(60);
 
 /// Returns what holds an otherwise possible recovery back. A person's request overrides all but a running one.
-fn held_back(diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
+fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
     let Context { snapshot, policy, past, running, request } = context;
     let facts = &diagnosis.facts;
     let now = snapshot.now;
@@ -187,7 +212,7 @@ fn held_back(diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
         return Some(Hold::FailedRepeatedly { until: newest.began.plus(RETRY_WINDOW), uid: newest.uid.clone() });
     }
     let blocks = |recovery: &&PastRecovery| {
-        recovery.kind == Kind::DeadPrimary
+        recovery.kind == kind
             && same_cluster(recovery)
             && recovery.changed_servers
             && !recovery.acknowledged

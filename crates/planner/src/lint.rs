@@ -98,5 +98,6 @@ fn flaw_of_move(
         return Some(Flaw::Ring(replica.clone()));
     }
     let executed = &snapshot.instance(replica)?.gtid.executed;
-    (!plan.certificate.holds.contains(executed)).then(|| Flaw::AttachesAhead(replica.clone()))
+    let holds = &plan.certificate.as_ref()?.holds;
+    (!holds.contains(executed)).then(|| Flaw::AttachesAhead(replica.clone()))
 }

@@ -1,8 +1,10 @@
 //! What will be done: steps, in order, as data.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use analysis::Code;
 use serde::{Deserialize, Serialize};
 use topology::{GtidSet, InstanceKey, ServerUuid};
 
@@ -13,14 +15,20 @@ use crate::{Certificate, Choice};
 pub enum HookList {
     /// `OnFailureDetectionProcesses`: before anything; a failure stops the recovery.
     OnFailureDetection,
+    /// `PreGracefulTakeoverProcesses`: before a takeover that somebody asked for; a failure stops it.
+    PreGracefulTakeover,
     /// `PreFailoverProcesses`: before the first change of a server; a failure stops the recovery.
     PreFailover,
     /// `PostMasterFailoverProcesses`.
     PostMasterFailover,
+    /// `PostIntermediateMasterFailoverProcesses`.
+    PostIntermediateFailover,
     /// `PostFailoverProcesses`.
     PostFailover,
     /// `PostUnsuccessfulFailoverProcesses`.
     PostUnsuccessfulFailover,
+    /// `PostGracefulTakeoverProcesses`.
+    PostGracefulTakeover,
 }
 
 impl HookList {
@@ -28,16 +36,19 @@ impl HookList {
     pub fn key(self) -> &'static str {
         match self {
             Self::OnFailureDetection => "OnFailureDetectionProcesses",
+            Self::PreGracefulTakeover => "PreGracefulTakeoverProcesses",
             Self::PreFailover => "PreFailoverProcesses",
             Self::PostMasterFailover => "PostMasterFailoverProcesses",
+            Self::PostIntermediateFailover => "PostIntermediateMasterFailoverProcesses",
             Self::PostFailover => "PostFailoverProcesses",
             Self::PostUnsuccessfulFailover => "PostUnsuccessfulFailoverProcesses",
+            Self::PostGracefulTakeover => "PostGracefulTakeoverProcesses",
         }
     }
 
     /// True when a hook that fails stops the recovery; the others run whatever happens.
     pub fn can_refuse(self) -> bool {
-        matches!(self, Self::OnFailureDetection | Self::PreFailover)
+        matches!(self, Self::OnFailureDetection | Self::PreGracefulTakeover | Self::PreFailover)
     }
 }
 
@@ -151,10 +162,81 @@ pub enum Outcome {
 /// What is being repaired. Anti-flapping blocks like by like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
-    /// The primary is dead.
+    /// The primary is dead, or somebody says so (`force-master-failover`).
     DeadPrimary,
+    /// One of two co-primaries is dead.
+    DeadCoPrimary,
+    /// An intermediate source is dead.
+    DeadIntermediate,
+    /// A member of a replication group with replicas of its own is dead.
+    DeadGroupMember,
+    /// The primary waits in vain for semi-synchronous replicas.
+    LockedSemiSync,
+    /// The primary has more semi-synchronous replicas than it waits for.
+    TooManySemiSync,
     /// The primary is read-only and should not be.
     NonWritablePrimary,
+    /// Somebody asked that another server be the primary.
+    Takeover,
+    /// A replaced primary came back and is attached below its successor.
+    Return,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[
+        Self::DeadPrimary,
+        Self::DeadCoPrimary,
+        Self::DeadIntermediate,
+        Self::DeadGroupMember,
+        Self::LockedSemiSync,
+        Self::TooManySemiSync,
+        Self::NonWritablePrimary,
+        Self::Takeover,
+        Self::Return,
+    ];
+
+    /// Returns the name under which it is stored.
+    pub fn name(self) -> String {
+        format!("{self:?}")
+    }
+
+    /// Returns the kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// Returns what repairs a diagnosis, if anything does.
+    pub fn that_repairs(code: Code) -> Option<Self> {
+        match code {
+            Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas => Some(Self::DeadPrimary),
+            _ => None,
+        }
+    }
+
+    /// True when another server becomes the primary.
+    pub fn promotes(self) -> bool {
+        matches!(self, Self::DeadPrimary | Self::DeadCoPrimary | Self::Takeover)
+    }
+
+    /// True when it is done because a server does not answer: that it answers again ends it.
+    pub fn is_about_a_death(self) -> bool {
+        matches!(self, Self::DeadPrimary | Self::DeadCoPrimary | Self::DeadIntermediate | Self::DeadGroupMember)
+    }
+
+    /// Returns the type under which Orchestrator audits it.
+    pub fn audit(self) -> &'static str {
+        match self {
+            Self::DeadPrimary => "recover-dead-master",
+            Self::DeadCoPrimary => "recover-dead-co-master",
+            Self::DeadIntermediate => "recover-dead-intermediate-master",
+            Self::DeadGroupMember => "recover-dead-replication-group-member-with-replicas",
+            Self::LockedSemiSync | Self::TooManySemiSync => "recover-semi-sync-replicas",
+            Self::NonWritablePrimary => "recover-non-writable-master",
+            Self::Takeover => "graceful-master-takeover",
+            Self::Return => "return-replaced-master",
+        }
+    }
 }
 
 /// A replica that the recovery cannot keep, and why.
@@ -177,12 +259,16 @@ pub struct Plan {
     pub cluster: String,
     /// The failed server.
     pub failed: InstanceKey,
-    /// The server that will be primary.
+    /// The server that takes the place of the failed one: the new primary, the new source of its replicas, or the server
+    /// itself where it is mended in place.
     pub successor: InstanceKey,
-    /// How it was chosen.
+    /// The command by which somebody asked for it, such as `force-master-failover`; empty for one that nobody asked for.
+    #[serde(default)]
+    pub command: String,
+    /// How a new primary was chosen; empty where none is.
     pub choice: Choice,
-    /// What is lost, or the proof that nothing is.
-    pub certificate: Certificate,
+    /// What is lost with the old primary, or the proof that nothing is. None where no primary is replaced.
+    pub certificate: Option<Certificate>,
     /// Replicas that cannot be kept.
     pub lost: Vec<Lost>,
     /// What will be done.
@@ -190,9 +276,26 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Returns the number of the step after which the new primary takes writes: there is no way back from it.
+    /// Returns the number of the step after which the new primary takes writes: there is no way back from it. 0 in a plan
+    /// that promotes nobody.
     pub fn point_of_no_return(&self) -> u32 {
         self.steps.iter().find(|step| matches!(step.action, Action::Promote { .. })).map_or(0, |step| step.number)
+    }
+
+    /// True when steps that ended so, by number, have brought what the plan is for: a new primary; a new source for at least
+    /// one replica; or all that is required.
+    pub fn succeeded(&self, ended: &BTreeMap<u32, Outcome>) -> bool {
+        let is_done = |step: &Step| ended.get(&step.number) == Some(&Outcome::Done);
+        match self.kind {
+            kind if kind.promotes() => ended.get(&self.point_of_no_return()) == Some(&Outcome::Done),
+            Kind::DeadIntermediate | Kind::DeadGroupMember => {
+                self.steps.iter().any(|step| matches!(step.action, Action::Repoint { .. }) && is_done(step))
+            }
+            _ => {
+                let is_over = |step: &Step| matches!(ended.get(&step.number), Some(Outcome::Done | Outcome::Skipped));
+                self.steps.iter().filter(|step| step.required).all(is_over)
+            }
+        }
     }
 }
 
@@ -232,7 +335,7 @@ impl fmt::Display for Action {
                 write!(out, "promote {server}, leaving replication and read_only to the operator")
             }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
-            Self::Detach { replica } => write!(out, "detach the lost replica {replica}"),
+            Self::Detach { replica } => write!(out, "detach {replica} from its source"),
             Self::Publish { primary } => write!(out, "publish {primary} as the primary"),
             Self::Downtime { server, .. } => write!(out, "put {server} into downtime (lost-in-recovery)"),
         }
