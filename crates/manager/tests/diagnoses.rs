@@ -62,10 +62,12 @@ async fn an_intermediate_source_freezes_and_dies() -> anyhow::Result<()> {
     says(&manager, source.key(), Code::NoProblem).await;
     source.kill9()?;
     says(&manager, source.key(), Code::DeadIntermediate).await;
-    let history = history(&manager, source.key());
-    let expected = ["UnreachableIntermediateMaster", "DeadIntermediateMaster", "NoProblem"];
-    assert!(history.starts_with(&expected.map(str::to_owned)), "{history:?}");
-    assert_eq!(history.last().map(String::as_str), Some("DeadIntermediateMaster"), "{history:?}");
+    // Between resuming and being well again its replicas may be seen before they are connected.
+    let mut history = history(&manager, source.key());
+    history.retain(|code| code != Code::AllIntermediateReplicasNotReplicating.compat());
+    let (unreachable, dead) = (Code::UnreachableIntermediate.compat(), Code::DeadIntermediate.compat());
+    assert!(history.starts_with(&[unreachable, dead, "NoProblem"].map(str::to_owned)), "{history:?}");
+    assert_eq!(history.last().map(String::as_str), Some(dead), "{history:?}");
     manager.stop(Duration::from_secs(5)).await;
     Ok(())
 }
@@ -78,6 +80,11 @@ async fn a_primary_without_semi_sync_replicas_is_locked_once_somebody_commits() 
     let primary = fleet.server(0);
     for replica in &fleet.servers()[1..] {
         replica.sql("STOP REPLICA IO_THREAD").await?;
+    }
+    // A source notices that a receiver is gone when it has something to send; here there is nothing.
+    let dumping = "SELECT id FROM performance_schema.processlist WHERE command LIKE 'Binlog Dump%'";
+    for thread in primary.sql(dumping).await? {
+        primary.sql(&format!("KILL {}", thread.get(0).unwrap_or_default())).await?;
     }
     says(&manager, primary.key(), Code::LockedSemiSyncPrimaryHypothesis).await;
     let limit = std::time::Instant::now() + Duration::from_secs(4);
