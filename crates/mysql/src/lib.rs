@@ -9,6 +9,8 @@
 #![warn(missing_docs)]
 
 mod access;
+mod changes;
+mod closing;
 mod dialect;
 mod driver;
 mod error;
@@ -24,6 +26,8 @@ mod verbs;
 mod watch;
 
 pub use access::{Access, Secret, Tls, TlsOptions};
+pub use changes::{Cell, Change, Effect, Image, changes_of};
+pub use closing::{Closed, Met, meet};
 pub use dialect::{Dialect, Thread};
 pub use error::{Error, ErrorKind, number};
 pub use fence::{FenceLine, Fenced, HeldLine, PendingFence, fence};
