@@ -33,7 +33,7 @@ pub use load::{Loaded, SourceFile, parse};
 pub use model::{
     Audit, Auth, AuthMethod, Backend, Candidates, DetectQueries, Discovery, Hooks, KeyValue, Listen, MessageIdentity,
     Metadata, Problems, Process, Raft, RaftSecurity, Recovery, Resolve, ResolveMethod, SemiSyncPolicy,
-    ServerNameMethod, ServerTls, TlsFiles, TlsUse, TopologyAccess, UnappliedPolicy,
+    ReturnedPrimaryPolicy, ServerNameMethod, ServerTls, TlsFiles, TlsUse, TopologyAccess, UnappliedPolicy,
 };
 pub use report::{Finding, FindingKind, Place, Problem, Severity};
 pub use secret::Secret;

@@ -20,6 +20,7 @@ use crate::names::Names;
 use crate::observatory::Observatory;
 use crate::pulse::Pulse;
 use crate::reach::{Probing, Reach};
+use crate::returning::Attended;
 use crate::settings::{self, Settings};
 use crate::watcher::Watcher;
 use crate::world::World;
@@ -78,6 +79,8 @@ pub(crate) struct Hub {
     pub(crate) known_detections: Mutex<BTreeSet<i64>>,
     /// Why recoveries are held back, as last told, so that it is told once.
     pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
+    /// Replaced primaries that came back, and when they were last attended to.
+    pub(crate) returning: Mutex<BTreeMap<InstanceKey, Attended>>,
     /// Names that servers report and that were looked into: key probed, name reported.
     pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
     settings: RwLock<Arc<Settings>>,
@@ -120,6 +123,7 @@ impl Hub {
             trouble: Mutex::default(),
             known_detections: Mutex::default(),
             holds: Mutex::default(),
+            returning: Mutex::default(),
             asked_names: Mutex::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             view: Mutex::default(),

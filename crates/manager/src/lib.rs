@@ -16,6 +16,7 @@ mod claim;
 mod clock;
 mod cycle;
 mod discovery;
+mod divergence;
 mod executor;
 mod fencing;
 mod fleet;
@@ -33,6 +34,7 @@ mod pulse;
 pub mod reach;
 mod recovery;
 mod resume;
+mod returning;
 mod seat;
 mod settings;
 mod suspicion;
@@ -43,6 +45,7 @@ pub use clock::Clock;
 pub use handle::{Health, Manager, Mode, Reload};
 pub use hub::View;
 pub use recovery::Recovered;
+pub use returning::Returned;
 #[doc(hidden)]
 pub use seat::Seat;
 #[doc(hidden)]

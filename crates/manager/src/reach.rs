@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use mysql::{
-    Access, Account, Error, ErrorKind, FenceLine, Fenced, HeldLine, Probe, ProbeSettings, Prober, PulseEvent, Rhythm,
-    Server, SourceChange, Waited,
+    Access, Account, Change, Closing, Copied, Error, ErrorKind, FenceLine, Fenced, HeldLine, Identity, Probe, ProbeSettings, Prober, PulseEvent, Rhythm,
+    Server, SourceChange, Waited, Wanted,
 };
 use topology::{Channel, GtidSet, InstanceKey, Version, WritePolicy};
 
@@ -111,6 +111,10 @@ verbs! {
     fn set_write_policy(policy: WritePolicy) -> ();
     fn set_read_only(use_super: bool) -> ();
     fn set_writable() -> ();
+    fn close_at_once(who: &'a Identity) -> Closing;
+    fn changes_of(wanted: &'a Wanted, take: &'a mut (dyn FnMut(Change) -> bool + Send)) -> ();
+    fn load_clone_plugin() -> ();
+    fn copy_from(donor: &'a InstanceKey) -> Copied;
     fn set_semi_sync_source(on: bool) -> ();
     fn set_semi_sync_replica(on: bool) -> ();
 }

@@ -224,6 +224,6 @@ fn past_recovery(row: Recovery) -> PastRecovery {
 }
 
 /// Returns a recovery's id in Orchestrator's form: `<unix nanoseconds>:<64 hex digits>`.
-fn new_uid(hub: &Hub) -> String {
+pub(crate) fn new_uid(hub: &Hub) -> String {
     format!("{}:{}", hub.now().0.saturating_mul(1000), crate::random_hex())
 }

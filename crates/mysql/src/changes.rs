@@ -17,6 +17,7 @@ use crate::access::Access;
 use crate::driver;
 use crate::error::{Error, ErrorKind};
 use crate::row::Row;
+use crate::server::Server;
 use crate::session::Session;
 
 const DOING: &str = "read what transactions changed";
@@ -80,25 +81,36 @@ pub enum Cell {
     Hex(String),
 }
 
-/// Hands every change of the transactions `wanted` to `take`, in the order of the log, until that says no. On MySQL, `known`
-/// is a set that has none of them and as much of the rest as possible: the server skips what is in it. On MariaDB `written`
-/// says what is wanted; row images are not to be had there, the statements are.
-///
-/// # Errors
-/// Any failure of the connection; error 1236 when the log was purged.
-pub async fn changes_of(
-    key: &InstanceKey,
-    access: &Access,
-    (wanted, known): (&GtidSet, &GtidSet),
-    written: &[Written],
-    take: &mut (dyn FnMut(Change) -> bool + Send),
-) -> Result<(), Error> {
-    if written.is_empty() {
-        return stream(key, access, (wanted, known), take).await;
+/// Which transactions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// MySQL: these.
+    pub gtids: GtidSet,
+    /// MySQL: a set that has none of them and as much of the rest as possible. The server passes over what is in it.
+    pub known: GtidSet,
+    /// MariaDB: these.
+    pub written: Vec<Written>,
+}
+
+impl Server {
+    /// Hands every change of certain transactions to `take`, in the order of the binary log, until that says no. On MariaDB
+    /// there are no row images, but the statements.
+    ///
+    /// # Errors
+    /// Any failure of the connection; error 1236 when the log was purged.
+    pub async fn changes_of(
+        &mut self,
+        wanted: &Wanted,
+        take: &mut (dyn FnMut(Change) -> bool + Send),
+    ) -> Result<(), Error> {
+        let (key, access) = (self.key().clone(), self.access().clone());
+        if wanted.written.is_empty() {
+            return stream(&key, &access, (&wanted.gtids, &wanted.known), take).await;
+        }
+        let mut session = Session::connect(&key, &access).await?;
+        let mut reading = Listing { session: &mut session, written: &wanted.written, take };
+        reading.run().await
     }
-    let mut session = Session::connect(key, access).await?;
-    let mut reading = Listing { session: &mut session, written, take };
-    reading.run().await
 }
 
 /// Reads MySQL's log as a replica does.

@@ -8,12 +8,13 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use topology::{InstanceKey, ServerUuid, Version};
+use topology::{ServerUuid, Version};
 
 use crate::access::Access;
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind};
 use crate::read::Variables;
+use crate::server::Server;
 use crate::session::Session;
 
 const DOING: &str = "close the server to writes";
@@ -24,90 +25,98 @@ const PROMPT: Duration = Duration::from_millis(15);
 /// How long the whole may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A server that was just met: who it is, and a session to close it by.
-#[derive(Debug)]
-pub struct Met {
-    session: Session,
-    access: Access,
-    variables: Variables,
+/// Which server is meant: an address may be given to another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// `@@server_uuid`; none on MariaDB, and where it is not known.
+    pub uuid: Option<ServerUuid>,
+    /// `@@server_id`; 0 where it is not known.
+    pub server_id: u32,
+}
+
+impl Identity {
+    /// True when `other` is the same server as far as both are known.
+    pub fn is(&self, other: &Self) -> bool {
+        match (&self.uuid, &other.uuid) {
+            (Some(one), Some(two)) => one == two,
+            (Some(_), None) => false,
+            (None, _) => self.server_id == other.server_id || self.server_id == 0,
+        }
+    }
 }
 
 /// How closing went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// How many clients' sessions were ended.
-    pub ended: usize,
-    /// How long it took until no write could be committed any more.
-    pub took: Duration,
+pub enum Closing {
+    /// It is another server: nothing was done.
+    Stranger,
+    /// It took no writes of ordinary accounts: nothing was done.
+    WasClosed,
+    /// It was open, and is closed.
+    Closed {
+        /// How many clients' sessions were ended.
+        ended: usize,
+        /// How long it took from the first word until no write could be committed any more.
+        took: Duration,
+    },
 }
 
-/// Connects to a server and asks who it is.
-///
-/// # Errors
-/// Any failure of the connection.
-pub async fn meet(key: &InstanceKey, access: &Access) -> Result<Met, Error> {
-    let mut session = Session::connect(key, access).await.map_err(|error| error.while_doing(DOING))?;
-    let asked = "show global variables where variable_name in \
-                 ('server_uuid', 'server_id', 'version', 'version_comment', 'read_only', 'super_read_only')";
-    let rows = session.rows_within(asked, access.connect_timeout).await.map_err(|error| error.while_doing(DOING))?;
-    Ok(Met { session, access: access.clone(), variables: Variables::of_list(&rows) })
-}
-
-impl Met {
-    /// Returns its identity; none on MariaDB.
-    pub fn uuid(&self) -> Option<ServerUuid> {
-        let version = self.version();
-        ServerUuid::new(self.variables.text(&["server_uuid"])).filter(|_| !version.is_mariadb())
-    }
-
-    /// Returns its `server_id`.
-    pub fn server_id(&self) -> u32 {
-        self.variables.text(&["server_id"]).parse().unwrap_or(0)
-    }
-
-    /// True when ordinary accounts could write when it was asked.
-    pub fn is_writable(&self) -> bool {
-        self.variables.writes().is_writable()
-    }
-
-    fn version(&self) -> Version {
-        Version::parse(self.variables.text(&["version"]), self.variables.text(&["version_comment"]))
-    }
-
-    /// Makes the server refuse the writes of everybody, and ends the sessions of all clients: those with a transaction would
-    /// hold locks that replication needs. Our own account's sessions stay, and those of replicas.
+impl Server {
+    /// Makes the server refuse the writes of everybody if it is `who` and open to them, and ends the sessions of all clients:
+    /// those with a transaction would hold locks that replication needs. Our own account's sessions stay, and those of
+    /// replicas.
     ///
     /// # Errors
     /// Any failure of the connection; [`ErrorKind::AnswerTimeout`] when the server is not closed within 5 s.
-    pub async fn close_writes(mut self) -> Result<Closed, Error> {
+    pub async fn close_at_once(&mut self, who: &Identity) -> Result<Closing, Error> {
+        let (key, access) = (self.key().clone(), self.access().clone());
         let begun = Instant::now();
-        let sql = match Dialect::of(&self.version()).has_super_read_only() {
+        let mut session = Session::connect(&key, &access).await.map_err(|error| error.while_doing(DOING))?;
+        let rows = session.rows_within(ASKED, access.connect_timeout).await.map_err(|error| error.while_doing(DOING))?;
+        let variables = Variables::of_list(&rows);
+        let version = Version::parse(variables.text(&["version"]), variables.text(&["version_comment"]));
+        let uuid = ServerUuid::new(variables.text(&["server_uuid"])).filter(|_| !version.is_mariadb());
+        let met = Identity { uuid, server_id: variables.text(&["server_id"]).parse().unwrap_or(0) };
+        if !who.is(&met) {
+            return Ok(Closing::Stranger);
+        }
+        if !variables.writes().is_writable() {
+            return Ok(Closing::WasClosed);
+        }
+        let sql = match Dialect::of(&version).has_super_read_only() {
             true => "set global super_read_only=1",
             false => "set global read_only=1",
         };
-        let key = self.session.key().clone();
-        let (mut ended, mut helper) = (0, None);
-        {
-            let order = self.session.execute_within(sql, LIMIT);
-            tokio::pin!(order);
-            loop {
-                match timeout(PROMPT, &mut order).await {
-                    Ok(carried_out) => break carried_out.map_err(|error| error.while_doing(DOING))?,
-                    Err(_) if begun.elapsed() > LIMIT => {
-                        return Err(Error::new(DOING, &key, ErrorKind::AnswerTimeout(LIMIT)));
-                    }
-                    Err(_) => {}
-                }
-                let helper = match &mut helper {
-                    Some(helper) => helper,
-                    none => none.insert(Session::connect(&key, &self.access).await?),
-                };
-                ended += end_clients(helper, &self.access.user).await?;
-            }
-        };
+        let mut ended = order(&mut session, sql, &access, begun).await?;
         let took = begun.elapsed();
-        ended += end_clients(&mut self.session, &self.access.user).await?;
-        Ok(Closed { ended, took })
+        ended += end_clients(&mut session, &access.user).await?;
+        Ok(Closing::Closed { ended, took })
+    }
+}
+
+const ASKED: &str = "show global variables where variable_name in \
+                     ('server_uuid', 'server_id', 'version', 'version_comment', 'read_only', 'super_read_only')";
+
+/// Gives the order `sql`, and ends clients until it is carried out. Returns how many.
+async fn order(session: &mut Session, sql: &str, access: &Access, begun: Instant) -> Result<usize, Error> {
+    let key = session.key().clone();
+    let (mut ended, mut helper) = (0, None);
+    let order = session.execute_within(sql, LIMIT);
+    tokio::pin!(order);
+    loop {
+        match timeout(PROMPT, &mut order).await {
+            Ok(carried_out) => return carried_out.map(|_| ended).map_err(|error| error.while_doing(DOING)),
+            Err(_) if begun.elapsed() > LIMIT => {
+                return Err(Error::new(DOING, &key, ErrorKind::AnswerTimeout(LIMIT)));
+            }
+            Err(_) => {}
+        }
+        if helper.is_none() {
+            helper = Some(Session::connect(&key, access).await?);
+        }
+        if let Some(helper) = &mut helper {
+            ended += end_clients(helper, &access.user).await?;
+        }
     }
 }
 

@@ -26,8 +26,8 @@ mod verbs;
 mod watch;
 
 pub use access::{Access, Secret, Tls, TlsOptions};
-pub use changes::{Cell, Change, Effect, Image, changes_of};
-pub use closing::{Closed, Met, meet};
+pub use changes::{Cell, Change, Effect, Image, Wanted};
+pub use closing::{Closing, Identity};
 pub use dialect::{Dialect, Thread};
 pub use error::{Error, ErrorKind, number};
 pub use fence::{FenceLine, Fenced, HeldLine, PendingFence, fence};
@@ -37,5 +37,5 @@ pub use replicas::{FoundReplica, replicas_from};
 pub use row::Row;
 pub use server::Server;
 pub use session::Session;
-pub use verbs::{Account, SourceChange, Waited};
+pub use verbs::{Account, Copied, SourceChange, Waited};
 pub use watch::{PulseEvent, Rhythm, pulse};

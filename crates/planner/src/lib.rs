@@ -18,6 +18,7 @@ mod hold;
 mod lint;
 mod plan;
 mod receivers;
+mod rejoin;
 mod steps;
 
 pub use candidate::{Candidate, Choice, Preference, Rejection};
@@ -28,3 +29,4 @@ pub use hold::Hold;
 pub use lint::{Flaw, lint};
 pub use plan::{Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
 pub use receivers::receivers_to_restart;
+pub use rejoin::{Beyond, Homecoming, Reception, Returning, Stay, is_primary_again, present_primary, receive};

@@ -8,7 +8,7 @@ use analysis::Code;
 use serde::{Deserialize, Serialize};
 use topology::{GtidSet, InstanceKey, ServerUuid};
 
-use crate::{Certificate, Choice};
+use crate::{Certificate, Choice, Homecoming};
 
 /// Which hooks of the configuration to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -126,6 +126,8 @@ pub enum Action {
         /// The new primary.
         primary: InstanceKey,
     },
+    /// Something about a replaced primary that came back.
+    Return(Homecoming),
     /// Puts a server that the recovery lost into downtime.
     Downtime {
         /// The server.
@@ -302,6 +304,9 @@ impl Plan {
 impl Action {
     /// True when it changes a MySQL server.
     pub fn changes_a_server(&self) -> bool {
+        if let Self::Return(homecoming) = self {
+            return homecoming.changes_a_server();
+        }
         !matches!(self, Self::RunHooks(_) | Self::Publish { .. } | Self::Downtime { .. })
     }
 
@@ -315,6 +320,7 @@ impl Action {
             Self::CatchUp { candidate, .. } | Self::Drain { candidate, .. } => Some(candidate),
             Self::Fence { server, .. } | Self::Promote { server, .. } | Self::Downtime { server, .. } => Some(server),
             Self::Publish { primary } => Some(primary),
+            Self::Return(homecoming) => Some(homecoming.server()),
         }
     }
 }
@@ -336,6 +342,7 @@ impl fmt::Display for Action {
             }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
             Self::Detach { replica } => write!(out, "detach the lost replica {replica}"),
+            Self::Return(homecoming) => write!(out, "{homecoming}"),
             Self::Publish { primary } => write!(out, "publish {primary} as the primary"),
             Self::Downtime { server, .. } => write!(out, "put {server} into downtime (lost-in-recovery)"),
         }

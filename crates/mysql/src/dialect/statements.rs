@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use topology::{BinlogCoordinates, InstanceKey};
+use topology::{BinlogCoordinates, InstanceKey, TlsProfile};
 
 use super::{Dialect, Thread};
 use crate::access::Secret;
@@ -17,6 +17,7 @@ pub(crate) struct Repoint<'a> {
     /// Seconds. Naming a host makes both flavours fall back to their default, so it is named again.
     pub(crate) heartbeat: Option<&'a str>,
     pub(crate) get_public_key: bool,
+    pub(crate) tls: Option<&'a TlsProfile>,
 }
 
 /// Where a channel goes on from.
@@ -121,6 +122,9 @@ impl Dialect {
         if change.get_public_key && self.says_source() {
             parts.push("get_source_public_key=1".to_owned());
         }
+        if let Some(tls) = change.tls.filter(|tls| tls.enabled) {
+            parts.extend(tls_options(word, tls));
+        }
         match (change.position, self.is_mariadb()) {
             (Position::Keep, _) => {}
             (Position::Gtid, true) => parts.push("master_use_gtid=slave_pos".to_owned()),
@@ -155,6 +159,25 @@ impl Dialect {
     fn for_channel(&self, channel: &str) -> String {
         if self.has_channels() { format!(" for channel {}", literal(channel)) } else { String::new() }
     }
+}
+
+/// Returns the options of an encrypted channel. What is not set is left to the server's default.
+fn tls_options(word: &str, tls: &TlsProfile) -> Vec<String> {
+    let files = [
+        ("ssl_ca", &tls.ca_file),
+        ("ssl_capath", &tls.ca_path),
+        ("ssl_cert", &tls.cert),
+        ("ssl_key", &tls.key),
+        ("ssl_cipher", &tls.cipher),
+        ("ssl_crl", &tls.crl),
+        ("ssl_crlpath", &tls.crl_path),
+    ];
+    let named = files.into_iter().filter(|(_, value)| !value.is_empty());
+    let mut options = vec![format!("{word}_ssl=1")];
+    options.extend(named.map(|(name, value)| format!("{word}_{name}={}", literal(value))));
+    let verify = tls.verify_server_cert.map(|verify| format!("{word}_ssl_verify_server_cert={}", u8::from(verify)));
+    options.extend(verify);
+    options
 }
 
 #[cfg(test)]

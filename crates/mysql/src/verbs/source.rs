@@ -1,6 +1,6 @@
 //! Whom a server replicates from.
 
-use topology::{Channel, GtidSet, InstanceKey, ThreadState};
+use topology::{Channel, GtidSet, InstanceKey, ThreadState, TlsProfile};
 
 use crate::access::Secret;
 use crate::dialect::{Position, Repoint};
@@ -26,6 +26,8 @@ pub struct SourceChange {
     pub to: InstanceKey,
     /// An account to set; only for a server that has none, such as an old primary.
     pub account: Option<Account>,
+    /// How to connect, with an account: as a sibling does.
+    pub tls: Option<TlsProfile>,
     /// The server wrote transactions itself (an old primary): MariaDB goes on from all it has rather than from what it
     /// replicated. Without meaning on MySQL.
     pub was_primary: bool,
@@ -37,7 +39,7 @@ pub struct SourceChange {
 impl SourceChange {
     /// Returns the change of the default channel to `to`, with all that the server has.
     pub fn to(to: InstanceKey) -> Self {
-        Self { channel: String::new(), to, account: None, was_primary: false, discard_unapplied: false }
+        Self { channel: String::new(), to, account: None, tls: None, was_primary: false, discard_unapplied: false }
     }
 }
 
@@ -80,6 +82,7 @@ impl Server {
             heartbeat: heartbeat.as_deref(),
             // A new account may be cached nowhere yet: without TLS it needs the source's public key.
             get_public_key: change.account.is_some(),
+            tls: change.tls.as_ref(),
         };
         self.repoint(&doing, &change.channel, &repoint).await
     }
