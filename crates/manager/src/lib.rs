@@ -38,6 +38,7 @@ mod returning;
 mod seat;
 mod settings;
 mod suspicion;
+mod takeover;
 mod watcher;
 mod world;
 
@@ -48,6 +49,7 @@ pub use recovery::Recovered;
 pub use returning::Returned;
 #[doc(hidden)]
 pub use seat::Seat;
+pub use takeover::TakenOver;
 #[doc(hidden)]
 pub use world::World;
 

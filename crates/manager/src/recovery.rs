@@ -155,7 +155,8 @@ async fn begin(
     run(hub, mandate, diagnosis, detection_id, plan, past, claim.uid().to_owned()).await
 }
 
-async fn run(
+/// Puts `plan` in the journal and carries it out.
+pub(crate) async fn run(
     hub: &Arc<Hub>,
     mandate: &Mandate,
     diagnosis: &Diagnosis,

@@ -87,6 +87,11 @@ pub enum Stay {
         /// Why.
         reason: String,
     },
+    /// It is configured as a replica, and does not replicate.
+    Stopped {
+        /// The primary above it.
+        source: InstanceKey,
+    },
     /// No account is known by which it could replicate.
     NoAccount,
     /// The primary has purged what it lacks.
@@ -116,6 +121,7 @@ impl Stay {
             Self::Divergent { recorded: true, .. } | Self::Purged { .. } => {
                 Some(format!("orchestrator-client -c rejoin-clone -i {key}"))
             }
+            Self::Stopped { .. } => Some(format!("orchestrator-client -c start-replica -i {key}")),
             Self::NoAccount => Some("set ReplicationCredentialsQuery, or attach it by hand".to_owned()),
             _ => None,
         }
@@ -138,6 +144,7 @@ impl fmt::Display for Stay {
             Self::NotAutomated => write!(out, "the cluster matches no entry of RecoverMasterClusterFilters"),
             Self::Disabled => write!(out, "automatic recoveries are disabled globally"),
             Self::Downtimed { by, reason } => write!(out, "it is in downtime (by {by}: {reason})"),
+            Self::Stopped { source } => write!(out, "it is configured below {source} and does not replicate"),
             Self::NoAccount => write!(out, "no account is known by which it could replicate"),
             Self::Purged { missing } => write!(out, "it lacks transactions that the primary has purged: {missing}"),
             Self::CannotRebuild { why } => write!(out, "it cannot be rebuilt: {why}"),
@@ -296,6 +303,10 @@ fn decide(returning: Returning<'_>) -> Result<Reception, Stay> {
     if server.writes.is_writable() {
         return Err(Stay::Writable);
     }
+    // Somebody configured it, and did not start it: as after a takeover that leaves that to a person.
+    if is_below && !returning.asked {
+        return Err(Stay::Stopped { source: primary.key.clone() });
+    }
     let rebuild = returning.rebuild || returning.policy.returned_primary == ReturnedPrimary::Clone;
     let missing = primary.gtid.purged.subtract(&server.gtid.executed);
     let fits = beyond.is_empty() && missing.is_empty();
@@ -411,7 +422,9 @@ fn plan(
         !sibling.version.is_mariadb() && sibling.channel().is_some_and(|channel| !channel.user.is_empty())
     };
     let stores = siblings.iter().find(|sibling| sibling.credentials_available);
-    let account_of = stores.or_else(|| siblings.iter().find(has_user)).map(|sibling| sibling.key.clone());
+    // The primary itself can tell it by ReplicationCredentialsQuery.
+    let tells = [primary].into_iter().find(|primary| primary.credentials_available);
+    let account_of = stores.or_else(|| siblings.iter().find(has_user)).copied().or(tells).map(|one| one.key.clone());
     if !has_own && account_of.is_none() {
         return Err(Stay::NoAccount);
     }

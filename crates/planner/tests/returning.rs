@@ -260,7 +260,9 @@ fn it_goes_below_whoever_leads_now() {
     farm.declared.demoted.insert(key("new"), demoted);
     let first = farm.declared.demoted.remove(&key("old")).unwrap();
     farm.declared.demoted.insert(key("a-before-new"), first);
-    assert!(farm.says().starts_with("stays: no account"), "a sibling would have one: {}", farm.says());
+    assert!(farm.says().contains("let old:3306 replicate from other:3306"), "{}", farm.says());
+    let farm = farm.change("other", |other| other.credentials_available = false);
+    assert!(farm.says().starts_with("stays: no account"), "{}", farm.says());
     let farm = farm.change("old", |old| {
         old.channels = below("gone");
         old.channels[0].receiver = ThreadState::Connecting;
@@ -276,6 +278,17 @@ fn one_that_replicates_again_is_settled_unless_it_hides_something() {
     assert!(hides.says().starts_with("stays: it has transactions"));
     hides.recorded = true;
     assert_eq!(hides.says(), "settled: it replicates below new:3306");
+}
+
+#[test]
+fn one_that_a_person_left_stopped_stays_stopped() {
+    let mut farm = Farm::with(&format!("{OLD}:1-100")).change("old", |old| {
+        old.channels = below("new");
+        (old.channels[0].receiver, old.channels[0].applier) = (ThreadState::Stopped, ThreadState::Stopped);
+    });
+    assert_eq!(farm.says(), "stays: it is configured below new:3306 and does not replicate");
+    farm.asked = true;
+    assert!(farm.says().contains("let old:3306 replicate from new:3306"));
 }
 
 #[test]

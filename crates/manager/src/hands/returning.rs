@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql::{Account, Closing, Copied, ErrorKind, Identity, SourceChange};
+use mysql::{Closing, Copied, ErrorKind, Identity, SourceChange};
 use planner::{Beyond, Homecoming, Outcome};
 use store::Command;
 use tokio::time::Instant;
@@ -161,7 +161,14 @@ async fn attach(
     }
     let (account, tls) = match account_of {
         None => (None, None),
-        Some(sibling) => (Some(account(hub, run, sibling).await?), tls_of(hub, sibling)),
+        Some(sibling) => {
+            let connects = hub.observatory.get(sibling).and_then(|watched| watched.instance.clone());
+            let tls = connects.and_then(|server| Some(server.channel()?.tls.clone())).unwrap_or_default();
+            let Some((account, tls)) = super::takeover::account(hub, run, sibling, &tls).await? else {
+                return refuse(format!("{sibling} tells no account to replicate with"));
+            };
+            (Some(account), Some(tls))
+        }
     };
     let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
     if old.semi_sync.source.enabled {
@@ -195,14 +202,4 @@ async fn attach(
         }
         tokio::time::sleep(LOOK).await;
     }
-}
-
-async fn account(hub: &Arc<Hub>, run: &Run, sibling: &InstanceKey) -> Result<Account, Sentence> {
-    let Grip { mut server, channel } = grip(hub, &run.mandate, sibling)?;
-    let stored = server.checked()?.stored_account(&channel).await?;
-    stored.ok_or_else(|| Sentence(format!("{sibling} stores no account to replicate with")))
-}
-
-fn tls_of(hub: &Hub, sibling: &InstanceKey) -> Option<topology::TlsProfile> {
-    hub.observatory.get(sibling)?.instance.as_ref()?.channel().map(|channel| channel.tls.clone())
 }

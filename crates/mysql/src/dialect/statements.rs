@@ -122,8 +122,8 @@ impl Dialect {
         if change.get_public_key && self.says_source() {
             parts.push("get_source_public_key=1".to_owned());
         }
-        if let Some(tls) = change.tls.filter(|tls| tls.enabled) {
-            parts.extend(tls_options(word, tls));
+        if let Some(tls) = change.tls {
+            parts.extend(self.tls_options(word, tls));
         }
         match (change.position, self.is_mariadb()) {
             (Position::Keep, _) => {}
@@ -144,6 +144,31 @@ impl Dialect {
         format!("{verb} to {}{}", parts.join(", "), self.for_channel(channel))
     }
 
+    /// Says in full how a channel connects: off is said too, as newer versions encrypt by themselves.
+    fn tls_options(&self, word: &str, tls: &TlsProfile) -> Vec<String> {
+        if !tls.enabled {
+            return vec![format!("{word}_ssl=0")];
+        }
+        let mut parts = vec![format!("{word}_ssl=1")];
+        let texts = [
+            ("ssl_ca", &tls.ca_file),
+            ("ssl_capath", &tls.ca_path),
+            ("ssl_cert", &tls.cert),
+            ("ssl_cipher", &tls.cipher),
+            ("ssl_key", &tls.key),
+            ("ssl_crl", &tls.crl),
+            ("ssl_crlpath", &tls.crl_path),
+            ("tls_version", &tls.tls_version),
+        ];
+        let named =
+            texts.into_iter().filter(|(name, text)| !text.is_empty() && !(self.is_mariadb() && *name == "tls_version"));
+        parts.extend(named.map(|(name, text)| format!("{word}_{name}={}", literal(text))));
+        if let Some(verify) = tls.verify_server_cert {
+            parts.push(format!("{word}_ssl_verify_server_cert={}", u8::from(verify)));
+        }
+        parts
+    }
+
     /// Waits for a set of transactions to be applied: 0 when they are, else something else.
     pub fn wait_applied(&self, set: &str, limit: Duration) -> String {
         let function = if self.is_mariadb() { "master_gtid_wait" } else { "wait_for_executed_gtid_set" };
@@ -159,25 +184,6 @@ impl Dialect {
     fn for_channel(&self, channel: &str) -> String {
         if self.has_channels() { format!(" for channel {}", literal(channel)) } else { String::new() }
     }
-}
-
-/// Returns the options of an encrypted channel. What is not set is left to the server's default.
-fn tls_options(word: &str, tls: &TlsProfile) -> Vec<String> {
-    let files = [
-        ("ssl_ca", &tls.ca_file),
-        ("ssl_capath", &tls.ca_path),
-        ("ssl_cert", &tls.cert),
-        ("ssl_key", &tls.key),
-        ("ssl_cipher", &tls.cipher),
-        ("ssl_crl", &tls.crl),
-        ("ssl_crlpath", &tls.crl_path),
-    ];
-    let named = files.into_iter().filter(|(_, value)| !value.is_empty());
-    let mut options = vec![format!("{word}_ssl=1")];
-    options.extend(named.map(|(name, value)| format!("{word}_{name}={}", literal(value))));
-    let verify = tls.verify_server_cert.map(|verify| format!("{word}_ssl_verify_server_cert={}", u8::from(verify)));
-    options.extend(verify);
-    options
 }
 
 #[cfg(test)]
