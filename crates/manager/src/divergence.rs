@@ -53,7 +53,11 @@ pub(crate) async fn keep(
     let file = match write(&path, &head, &kept.lines).await {
         Ok(()) => path.display().to_string(),
         Err(error) => {
-            note = format!("{note}{}the file {} cannot be written: {error}", if note.is_empty() { "" } else { "; " }, path.display());
+            note = format!(
+                "{note}{}the file {} cannot be written: {error}",
+                if note.is_empty() { "" } else { "; " },
+                path.display()
+            );
             String::new()
         }
     };
@@ -81,7 +85,8 @@ pub(crate) async fn keep(
     .await?;
     let (primary, changes) = (&primary.key, kept.changes);
     tracing::error!(instance = %key, %primary, %gtids, transactions, changes, file, "A REPLACED PRIMARY HAS TRANSACTIONS THAT ITS SUCCESSOR HAS NOT");
-    let message = format!("has {transactions} transactions that {primary} has not: {gtids}; {changes} changes are in {file}");
+    let message =
+        format!("has {transactions} transactions that {primary} has not: {gtids}; {changes} changes are in {file}");
     audit::record(hub, "divergence", Some(key), "", &message).await;
     Ok(())
 }
@@ -188,7 +193,9 @@ fn directory(hub: &Hub) -> PathBuf {
 
 /// Returns a host name as a part of a file name.
 fn file_name(host: &str) -> String {
-    host.chars().map(|letter| if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-') { letter } else { '_' }).collect()
+    host.chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-') { letter } else { '_' })
+        .collect()
 }
 
 async fn write(path: &Path, head: &Value, lines: &[u8]) -> std::io::Result<()> {

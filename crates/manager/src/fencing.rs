@@ -86,7 +86,9 @@ async fn close(hub: &Arc<Hub>, mandate: &Mandate, key: &InstanceKey, demoted: &D
         Ok(Closing::Closed { ended, took }) => {
             let took = took.as_millis();
             tracing::warn!(instance = %key, %successor, ended, took, "a replaced primary came back writable: made read-only");
-            format!("came back writable after it was replaced by {successor}: made read-only within {took} ms, {ended} clients ended")
+            format!(
+                "came back writable after it was replaced by {successor}: made read-only within {took} ms, {ended} clients ended"
+            )
         }
         // It starts, and the next look is a moment away.
         Err(crate::Error::Server(error)) if error.unreachable().looks_dead() => return,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use mysql::{
-    Access, Account, AckPolicy, Change, Closing, Copied, Error, ErrorKind, FenceLine, Fenced, Frozen, HeldLine, Identity,
-    Probe, ProbeSettings, Prober, PulseEvent, Rhythm, Server, SourceChange, Waited, Wanted,
+    Access, Account, AckPolicy, Change, Closing, Copied, Error, ErrorKind, FenceLine, Fenced, Frozen, HeldLine,
+    Identity, Probe, ProbeSettings, Prober, PulseEvent, Rhythm, Server, SourceChange, Waited, Wanted,
 };
 use topology::{Channel, GtidSet, InstanceKey, Version, WritePolicy};
 

@@ -72,7 +72,8 @@ impl Server {
         let (key, access) = (self.key().clone(), self.access().clone());
         let begun = Instant::now();
         let mut session = Session::connect(&key, &access).await.map_err(|error| error.while_doing(DOING))?;
-        let rows = session.rows_within(ASKED, access.connect_timeout).await.map_err(|error| error.while_doing(DOING))?;
+        let rows =
+            session.rows_within(ASKED, access.connect_timeout).await.map_err(|error| error.while_doing(DOING))?;
         let variables = Variables::of_list(&rows);
         let version = Version::parse(variables.text(&["version"]), variables.text(&["version_comment"]));
         let uuid = ServerUuid::new(variables.text(&["server_uuid"])).filter(|_| !version.is_mariadb());
@@ -124,8 +125,12 @@ async fn order(session: &mut Session, sql: &str, access: &Access, begun: Instant
 async fn end_clients(session: &mut Session, own: &str) -> Result<usize, Error> {
     let rows = session.rows("show processlist").await.map_err(|error| error.while_doing(DOING))?;
     let is_client = |user: &str, command: &str| {
-        !matches!(user, "system user" | "event_scheduler" | "") && user != own
-            && !matches!(command, "Binlog Dump" | "Binlog Dump GTID" | "Daemon" | "Connect Out" | "Slave_IO" | "Slave_SQL")
+        !matches!(user, "system user" | "event_scheduler" | "")
+            && user != own
+            && !matches!(
+                command,
+                "Binlog Dump" | "Binlog Dump GTID" | "Daemon" | "Connect Out" | "Slave_IO" | "Slave_SQL"
+            )
     };
     let clients = rows.iter().filter_map(|row| {
         let (user, command) = (row.text(&["User"])?, row.text(&["Command"])?);

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use topology::{
-    Binlog, BinlogCoordinates, BinlogFormat, BinlogState, Channel, Flavor, GroupMember, GroupMembership, Gtid, GtidMode, GtidSet,
-    Instance, InstanceKey, SemiSync, SemiSyncRole, ServerUuid, ThreadState, TlsProfile, Version, WritePolicy,
+    Binlog, BinlogCoordinates, BinlogFormat, BinlogState, Channel, Flavor, GroupMember, GroupMembership, Gtid,
+    GtidMode, GtidSet, Instance, InstanceKey, SemiSync, SemiSyncRole, ServerUuid, ThreadState, TlsProfile, Version,
+    WritePolicy,
 };
 
 use crate::row::Row;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use lab::{Accounts, Fleet, Product, Writer, WriterOptions};
 use mysql::{
-    Change, Closing, Effect, ErrorKind, FenceLine, Fenced, Identity, Probe, ProbeSettings, Prober, PulseEvent, Rhythm, Server, SourceChange, Wanted, fence, pulse,
+    Change, Closing, Effect, ErrorKind, FenceLine, Fenced, Identity, Probe, ProbeSettings, Prober, PulseEvent, Rhythm,
+    Server, SourceChange, Wanted, fence, pulse,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep, timeout};
@@ -258,10 +259,13 @@ async fn one_that_waits_for_replicas_is_closed_at_once(product: Product) -> Resu
     };
     let wanted = Wanted { gtids: beyond, known: before, written };
     let mut changes: Vec<Change> = Vec::new();
-    closing.changes_of(&wanted, &mut |change| { changes.push(change); true }).await?;
-    let inserts = |change: &&Change| {
-        matches!(&change.effect, Effect::Rows { table, kind, .. } if table == "app.writes" && *kind == "insert")
-    };
+    closing
+        .changes_of(&wanted, &mut |change| {
+            changes.push(change);
+            true
+        })
+        .await?;
+    let inserts = |change: &&Change| matches!(&change.effect, Effect::Rows { table, kind, .. } if table == "app.writes" && *kind == "insert");
     assert!(changes.iter().any(|change| inserts(&change)), "{changes:?}");
     Ok(())
 }

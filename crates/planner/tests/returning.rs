@@ -57,10 +57,8 @@ impl Farm {
     fn with(old_has: &str) -> Self {
         let executed = format!("{OLD}:1-100,{NEW}:1-20");
         let new = Instance { writes: WritePolicy::Writable, ..server("new", NEW, &executed) };
-        let other = Instance {
-            channels: below("new"),
-            ..server("other", "00000000-0000-0000-0000-000000000003", &executed)
-        };
+        let other =
+            Instance { channels: below("new"), ..server("other", "00000000-0000-0000-0000-000000000003", &executed) };
         let servers = [server("old", OLD, old_has), new, other];
         let demoted = Demoted {
             key: key("old"),
@@ -145,8 +143,6 @@ fn one_that_has_nothing_of_its_own_is_attached() {
     );
     let Reception::Act(plan) = farm.reception() else { unreachable!("it was one just now") };
     assert_eq!(plan.cluster, "old:3306", "a failover of its cluster does not wait for it");
-    let json = serde_json::to_string(&plan).unwrap();
-    assert_eq!(serde_json::from_str::<planner::Plan>(&json).unwrap(), *plan);
 }
 
 #[test]
@@ -176,18 +172,12 @@ fn it_is_rebuilt_only_where_that_is_wanted_and_all_of_it_is_kept() {
          take back that old:3306 is demoted"
     );
     farm.incomplete = Some("cut after 7 changes");
-    assert_eq!(
-        farm.says(),
-        "stays: it cannot be rebuilt: what it changed is not kept whole: cut after 7 changes"
-    );
+    assert_eq!(farm.says(), "stays: it cannot be rebuilt: what it changed is not kept whole: cut after 7 changes");
     farm.incomplete = None;
     let farm = farm.change("other", |other| other.version = Version::parse("9.7.1", ""));
     assert!(farm.says().contains("by a copy of new:3306"), "only a server of its very version will do");
     let farm = farm.change("other", |other| other.channels = below("old"));
-    assert_eq!(
-        farm.says(),
-        "stays: it cannot be rebuilt: other:3306 still replicates from it: move that one first"
-    );
+    assert_eq!(farm.says(), "stays: it cannot be rebuilt: other:3306 still replicates from it: move that one first");
 }
 
 #[test]

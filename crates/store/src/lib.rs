@@ -41,8 +41,8 @@ pub use dump::Dump;
 pub use error::Error;
 pub use log::{Kept, LogEntry};
 pub use rows::{
-    Acknowledgement, ActiveNode, AuditRow, Blocked, ClusterFacts, Detection, DetectionFilter, Divergence, LoadedInstances,
-    MaintenanceRow, Narration, NodeHealth, ObservedInstance, Page, PlanRecord, PlanState, Recovery, RecoveryFilter,
-    StepRecord,
+    Acknowledgement, ActiveNode, AuditRow, Blocked, ClusterFacts, Detection, DetectionFilter, Divergence,
+    LoadedInstances, MaintenanceRow, Narration, NodeHealth, ObservedInstance, Page, PlanRecord, PlanState, Recovery,
+    RecoveryFilter, StepRecord,
 };
 pub use store::{Mode, Store, move_aside};

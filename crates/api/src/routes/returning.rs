@@ -1,7 +1,7 @@
 //! Replaced primaries that came back: what becomes of them, and what they have beyond their successors.
 
-use axum::routing::post;
 use axum::extract::State;
+use axum::routing::post;
 use planner::{Hold, Reception};
 use serde_json::{Value, json};
 use store::{Applied, Command, Divergence};
@@ -19,6 +19,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         read("v2/divergences", divergences),
         write("v2/divergences/{id}/acknowledge", acknowledge),
+        write("ack-divergence/{host}/{port}", acknowledge_all),
         read("v2/returned-primaries", returned),
         write("rejoin/{host}/{port}", rejoin),
         write("rejoin-clone/{host}/{port}", rejoin_clone),
@@ -126,17 +127,33 @@ fn shown(row: &Divergence) -> Value {
 
 async fn acknowledge(api: Api, call: Call) -> Answer {
     let id = number(&call, "id")?.unwrap_or_default();
+    acknowledged(&api, &call, &[id]).await
+}
+
+/// Acknowledges all that is on record of one server.
+async fn acknowledge_all(api: Api, call: Call) -> Answer {
+    let key = lookup::instance_to_change(&api, &api.view(), call.key()?);
+    let rows = api.ask(|store| store.divergences(false)).await?;
+    let ids: Vec<i64> = rows.iter().filter(|row| row.found.key == key).map(|row| row.id).collect();
+    acknowledged(&api, &call, &ids).await
+}
+
+async fn acknowledged(api: &Api, call: &Call, ids: &[i64]) -> Answer {
     let comment = call.query("comment").trim().to_owned();
     if comment.is_empty() {
         return Err(Error::BadParameter("No acknowledge comment given".to_owned()));
     }
-    let owner = call.user(&api);
-    let command = Command::AcknowledgeDivergence { id, owner, comment, at: api.manager.now() };
-    match api.manager.declare(command).await? {
-        Applied::Rows(0) => {
-            let message = format!("there is no divergence {id} that nobody acknowledged");
-            Err(Error::NotDone { message, details: json!(id) })
+    let mut count = 0;
+    for id in ids {
+        let (owner, comment, at) = (call.user(api), comment.clone(), api.manager.now());
+        let command = Command::AcknowledgeDivergence { id: *id, owner, comment, at };
+        if let Applied::Rows(rows) = api.manager.declare(command).await? {
+            count += rows;
         }
-        _ => Reply::ok("Acknowledged divergence", id.to_string()),
     }
+    if count == 0 {
+        let message = "there is no such divergence that nobody acknowledged".to_owned();
+        return Err(Error::NotDone { message, details: json!(ids) });
+    }
+    Reply::ok(format!("Acknowledged {count} divergences"), count.to_string())
 }

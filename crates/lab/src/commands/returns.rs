@@ -260,7 +260,10 @@ async fn on_record(stage: &Stage, old: &Server, beyond: &str) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("the record names the file {file:?}"))?;
     let changes = found["changes"].as_u64().unwrap_or(0);
     let lines = text.lines().count();
-    ensure!(changes > 0 && u64::try_from(lines)? == changes + 1, "{file} has {lines} lines, and {changes} are on record");
+    ensure!(
+        changes > 0 && u64::try_from(lines)? == changes + 1,
+        "{file} has {lines} lines, and {changes} are on record"
+    );
     ensure!(text.contains("app.writes"), "{file} does not say which table was changed");
     let id = &found["id"];
     stage.ask(&format!("/api/v2/divergences/{id}/acknowledge?comment=lab")).await.map(drop)
@@ -300,7 +303,11 @@ fn summary(rounds: &[Round]) -> String {
         format!("| {} returns: writable after the first answer | {open} |", rounds.len()),
         format!("| rows taken from 4 clients that waited for it, in {} returns | {late} |", awaited.len()),
         format!("| {} subsets: until attached by the manager | {} |", subset.len(), settled(&subset)),
-        format!("| {} divergences: until on record, each with exactly its GTIDs | {} |", divergent.len(), settled(&divergent)),
+        format!(
+            "| {} divergences: until on record, each with exactly its GTIDs | {} |",
+            divergent.len(),
+            settled(&divergent)
+        ),
     ]
     .join("\n")
 }

@@ -7,7 +7,7 @@ use mysql::{Closing, Copied, ErrorKind, Identity, SourceChange};
 use planner::{Beyond, Homecoming, Outcome};
 use store::Command;
 use tokio::time::Instant;
-use topology::{Channel, Instance, InstanceKey, ServerUuid};
+use topology::{Channel, Instance, InstanceKey, ServerUuid, WritePolicy};
 
 use super::{Grip, LOST_IN_RECOVERY, OWNER, Performed, Sentence, done, grip, read, refuse};
 use crate::executor::Run;
@@ -64,7 +64,8 @@ pub(super) async fn perform(hub: &Arc<Hub>, run: &Run, homecoming: &Homecoming) 
         Homecoming::Reinstate { server } => {
             reinstate(hub, server).await?;
             let declared = hub.store.declared();
-            let is_ours = |downtime: &&topology::Downtime| downtime.owner == OWNER && downtime.reason == LOST_IN_RECOVERY;
+            let is_ours =
+                |downtime: &&topology::Downtime| downtime.owner == OWNER && downtime.reason == LOST_IN_RECOVERY;
             if declared.downtimes.get(server).filter(is_ours).is_some() {
                 hub.declare(Command::EndDowntime { key: server.clone() }).await?;
             }
@@ -129,7 +130,15 @@ async fn rebuild(
     grip(hub, &run.mandate, donor)?.server.checked()?.load_clone_plugin().await?;
     let Grip { mut server, .. } = grip(hub, &run.mandate, key)?;
     server.checked()?.load_clone_plugin().await?;
-    let copied = server.checked()?.copy_from(donor).await?;
+    // The plugin refuses to write under super_read_only; ordinary accounts stay shut out.
+    server.checked()?.set_write_policy(WritePolicy::ReadOnly).await?;
+    let copied = match server.checked()?.copy_from(donor).await {
+        Ok(copied) => copied,
+        Err(error) => {
+            server.checked()?.set_read_only(true).await?;
+            return Err(error.into());
+        }
+    };
     let until = Instant::now() + RESTARTS;
     loop {
         watcher::probe_anew(hub, key).await;
@@ -140,7 +149,9 @@ async fn rebuild(
         }
         if Instant::now() > until {
             return refuse(match copied {
-                Copied::ShutDown => format!("it has the data of {donor} and shut down, and nobody supervises it: start it"),
+                Copied::ShutDown => {
+                    format!("it has the data of {donor} and shut down, and nobody supervises it: start it")
+                }
                 Copied::Restarts => "it does not come back with the new data".to_owned(),
             });
         }

@@ -38,7 +38,8 @@ impl Server {
         }
         match self.run(doing, "install plugin clone soname 'mysql_clone.so'", &[]).await {
             Err(error) if !error.is_fatal() => {
-                let why = format!("{} (load it with plugin-load-add=mysql_clone.so, or let our account do so)", error.kind);
+                let why =
+                    format!("{} (load it with plugin-load-add=mysql_clone.so, or let our account do so)", error.kind);
                 Err(self.error(doing, ErrorKind::Unsupported(why)))
             }
             outcome => outcome,

@@ -110,7 +110,8 @@ mod tests {
     fn beyond(mine: &str, theirs: &str, replicated: &str) -> String {
         let read = |text| BinlogState::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let replicated = Position::parse(replicated).unwrap_or_else(|error| panic!("{replicated}: {error}"));
-        let beyond: Vec<String> = read(mine).beyond(&read(theirs), &replicated).iter().map(Written::to_string).collect();
+        let beyond: Vec<String> =
+            read(mine).beyond(&read(theirs), &replicated).iter().map(Written::to_string).collect();
         beyond.join(",")
     }
 
