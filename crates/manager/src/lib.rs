@@ -12,11 +12,13 @@
 mod audit;
 mod calendar;
 mod caretaker;
+mod changelog;
 mod claim;
 mod clock;
 mod cycle;
 mod discovery;
 mod divergence;
+mod emergency;
 mod executor;
 mod fencing;
 mod fleet;
