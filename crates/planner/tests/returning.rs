@@ -271,6 +271,16 @@ fn one_that_replicates_again_is_settled_unless_it_hides_something() {
 }
 
 #[test]
+fn it_is_known_under_another_address_and_a_stranger_at_its_own_is_not_meant() {
+    let farm = Farm::with(&format!("{OLD}:1-100"));
+    let old = &farm.servers[&key("old")];
+    let moved = Instance { key: key("elsewhere"), ..old.clone() };
+    assert!(farm.declared.demotion(&moved).is_some());
+    let stranger = Instance { uuid: ServerUuid::new("00000000-0000-0000-0000-000000000009"), ..old.clone() };
+    assert!(farm.declared.demotion(&stranger).is_none());
+}
+
+#[test]
 fn one_that_a_person_left_stopped_stays_stopped() {
     let mut farm = Farm::with(&format!("{OLD}:1-100")).change("old", |old| {
         old.channels = below("new");

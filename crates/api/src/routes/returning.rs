@@ -66,6 +66,25 @@ async fn returned(api: Api, _call: Call) -> Answer {
     Reply::bare(&shown)
 }
 
+/// Tells of the replaced primaries of a cluster, as lines of an explanation; nothing when there are none.
+pub(super) fn told(api: &Api, view: &manager::View, cluster: &str) -> Result<String, Error> {
+    let mut text = String::new();
+    for returned in api.manager.returned()? {
+        let leads = view.graph.cluster_of(&returned.demoted.successor).is_some_and(|of| of.name == cluster);
+        if !leads {
+            continue;
+        }
+        let shown = shown_return(&returned);
+        let (state, why) = (shown["state"].as_str().unwrap_or_default(), shown["why"].as_str().unwrap_or_default());
+        let (key, successor) = (&returned.key, &returned.demoted.successor);
+        text.push_str(&format!("\n{key} was replaced by {successor}: {state}: {why}\n"));
+        if let Some(remedy) = shown["remedy"].as_str() {
+            text.push_str(&format!("  to change that: {remedy}\n"));
+        }
+    }
+    Ok(text)
+}
+
 fn shown_return(returned: &manager::Returned) -> Value {
     let (state, why, steps) = match &returned.reception {
         Reception::Settled(why) => ("settled", why.clone(), Vec::new()),

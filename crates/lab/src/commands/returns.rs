@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use lab::{Fleet, Plot, Product, Server, Stage, Writer, WriterOptions, manager_binary_of};
+use lab::{Accounts, Fleet, Plot, Product, Server, Stage, Writer, WriterOptions, manager_binary_of};
 use mysql::Session;
 use serde_json::Value;
 use topology::{BinlogState, GtidSet, InstanceKey};
@@ -69,7 +69,10 @@ struct Round {
 pub async fn run(settings: &Settings) -> Result<()> {
     let fleet = Fleet::builder().product(settings.flavor).primary_with_replicas(2);
     let plot = Plot::new(fleet, manager_binary_of(settings.manager.as_deref())?);
-    let plot = plot.setting("ReturnedPrimaryPolicy", "subset");
+    let (user, password) = Accounts::REPLICATION;
+    // On MariaDB no server tells the account of its replicas.
+    let query = format!("select '{user}', '{password}'");
+    let plot = plot.setting("ReturnedPrimaryPolicy", "subset").setting("ReplicationCredentialsQuery", query);
     let stage = Stage::set(plot).await?;
     let mut primary = stage.fleet().server(0).clone();
     let mut rounds = Vec::new();
