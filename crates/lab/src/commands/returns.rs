@@ -13,6 +13,9 @@ use topology::{BinlogState, GtidSet, InstanceKey};
 /// How long anything may take that takes a second on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long one with new data may take to replay all that was ever written.
+const CATCHES_UP: Duration = Duration::from_secs(300);
+
 /// One probe of a replaced primary: no longer may it be writable beside its successor.
 const ONE_PROBE: Duration = Duration::from_millis(500);
 
@@ -132,7 +135,7 @@ async fn come_back(stage: &Stage, primary: &Arc<Server>, manner: Manner) -> Resu
         stage.fleet().rejoin(primary, new.key()).await?;
         stage.brought_back(primary.key()).await?;
     }
-    stage.fleet().in_sync_with(&new, PATIENCE).await?;
+    stage.fleet().in_sync_with(&new, CATCHES_UP).await?;
     stage.settled(&new).await?;
     Ok((Round { manner, writable, late, beyond, settled }, new))
 }
