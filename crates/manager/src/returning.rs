@@ -20,19 +20,23 @@ const CODE: &str = "ReturnedMaster";
 /// How often one that stays as it is is looked at.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// How long one is left alone whose plan failed: each attempt is a recovery in the journal.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+
 /// Whether a returned primary is being attended to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Attended {
     Now,
-    Last(Timestamp),
+    /// Not again before this moment, unless a person asks.
+    Until(Timestamp),
 }
 
 /// Attention to one returned primary: nobody else attends to it until this is dropped.
 pub(crate) struct Attention {
     hub: Arc<Hub>,
     key: InstanceKey,
-    /// What comes next is due at once.
-    goes_on: bool,
+    /// How long it is left alone afterwards.
+    pause: Duration,
 }
 
 impl Attention {
@@ -43,16 +47,16 @@ impl Attention {
             return None;
         }
         returning.insert(key.clone(), Attended::Now);
-        Some(Self { hub: Arc::clone(hub), key: key.clone(), goes_on: true })
+        Some(Self { hub: Arc::clone(hub), key: key.clone(), pause: Duration::ZERO })
     }
 
     /// Likewise, unless somebody did a moment ago.
     fn regular(hub: &Arc<Hub>, key: &InstanceKey) -> Option<Self> {
         let attended = lock(&hub.returning).get(key).copied();
         match attended {
-            Some(Attended::Last(at)) if hub.now().since(at) < EVERY => None,
+            Some(Attended::Until(next)) if hub.now() < next => None,
             _ => Self::urgent(hub, key).map(|mut attention| {
-                attention.goes_on = false;
+                attention.pause = EVERY;
                 attention
             }),
         }
@@ -61,11 +65,8 @@ impl Attention {
 
 impl Drop for Attention {
     fn drop(&mut self) {
-        let mut returning = lock(&self.hub.returning);
-        match self.goes_on {
-            true => returning.remove(&self.key),
-            false => returning.insert(self.key.clone(), Attended::Last(self.hub.now())),
-        };
+        let next = self.hub.now().plus(self.pause);
+        lock(&self.hub.returning).insert(self.key.clone(), Attended::Until(next));
     }
 }
 
@@ -171,7 +172,7 @@ async fn consider(
     mandate: &Mandate,
     key: &InstanceKey,
     wish: Wish,
-    attention: Attention,
+    mut attention: Attention,
 ) -> Result<Option<Recovered>, Error> {
     watcher::probe_kept(hub, key).await;
     let policy = hub.policy();
@@ -189,7 +190,14 @@ async fn consider(
             Ok(None)
         }
         Reception::Stay(stay) => Err(Error::Held(Hold::Returned(stay))),
-        Reception::Act(plan) => begin(hub, mandate, &view, *plan).await.map(Some),
+        Reception::Act(plan) => {
+            attention.pause = AFTER_FAILURE;
+            let done = begin(hub, mandate, &view, *plan).await;
+            if done.as_ref().is_ok_and(|done| done.errors.is_empty()) {
+                attention.pause = Duration::ZERO;
+            }
+            done.map(Some)
+        }
     };
     drop(attention);
     done

@@ -19,6 +19,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         read("v2/divergences", divergences),
         write("v2/divergences/{id}/acknowledge", acknowledge),
+        write("ack-divergence/{host}/{port}", acknowledge_all),
         read("v2/returned-primaries", returned),
         write("rejoin/{host}/{port}", rejoin),
         write("rejoin-clone/{host}/{port}", rejoin_clone),
@@ -63,6 +64,25 @@ async fn rejoined(api: &Api, call: &Call, rebuild: bool) -> Answer {
 async fn returned(api: Api, _call: Call) -> Answer {
     let shown: Vec<Value> = api.manager.returned()?.iter().map(shown_return).collect();
     Reply::bare(&shown)
+}
+
+/// Tells of the replaced primaries of a cluster, as lines of an explanation; nothing when there are none.
+pub(super) fn told(api: &Api, view: &manager::View, cluster: &str) -> Result<String, Error> {
+    let mut text = String::new();
+    for returned in api.manager.returned()? {
+        let leads = view.graph.cluster_of(&returned.demoted.successor).is_some_and(|of| of.name == cluster);
+        if !leads {
+            continue;
+        }
+        let shown = shown_return(&returned);
+        let (state, why) = (shown["state"].as_str().unwrap_or_default(), shown["why"].as_str().unwrap_or_default());
+        let (key, successor) = (&returned.key, &returned.demoted.successor);
+        text.push_str(&format!("\n{key} was replaced by {successor}: {state}: {why}\n"));
+        if let Some(remedy) = shown["remedy"].as_str() {
+            text.push_str(&format!("  to change that: {remedy}\n"));
+        }
+    }
+    Ok(text)
 }
 
 fn shown_return(returned: &manager::Returned) -> Value {
@@ -126,17 +146,33 @@ fn shown(row: &Divergence) -> Value {
 
 async fn acknowledge(api: Api, call: Call) -> Answer {
     let id = number(&call, "id")?.unwrap_or_default();
+    acknowledged(&api, &call, &[id]).await
+}
+
+/// Acknowledges all that is on record of one server.
+async fn acknowledge_all(api: Api, call: Call) -> Answer {
+    let key = lookup::instance_to_change(&api, &api.view(), call.key()?);
+    let rows = api.ask(|store| store.divergences(false)).await?;
+    let ids: Vec<i64> = rows.iter().filter(|row| row.found.key == key).map(|row| row.id).collect();
+    acknowledged(&api, &call, &ids).await
+}
+
+async fn acknowledged(api: &Api, call: &Call, ids: &[i64]) -> Answer {
     let comment = call.query("comment").trim().to_owned();
     if comment.is_empty() {
         return Err(Error::BadParameter("No acknowledge comment given".to_owned()));
     }
-    let owner = call.user(&api);
-    let command = Command::AcknowledgeDivergence { id, owner, comment, at: api.manager.now() };
-    match api.manager.declare(command).await? {
-        Applied::Rows(0) => {
-            let message = format!("there is no divergence {id} that nobody acknowledged");
-            Err(Error::NotDone { message, details: json!(id) })
+    let mut count = 0;
+    for id in ids {
+        let (owner, comment, at) = (call.user(api), comment.clone(), api.manager.now());
+        let command = Command::AcknowledgeDivergence { id: *id, owner, comment, at };
+        if let Applied::Rows(rows) = api.manager.declare(command).await? {
+            count += rows;
         }
-        _ => Reply::ok("Acknowledged divergence", id.to_string()),
     }
+    if count == 0 {
+        let message = "there is no such divergence that nobody acknowledged".to_owned();
+        return Err(Error::NotDone { message, details: json!(ids) });
+    }
+    Reply::ok(format!("Acknowledged {count} divergences"), count.to_string())
 }

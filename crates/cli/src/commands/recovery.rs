@@ -26,7 +26,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .also(&["clone-returned-primary"])
         .details("What it has beyond the primary is put on record first, and is gone from the server then."),
     Command::new(SECTION, "divergences", "", fixed!("v2/divergences"), divergences, "List transactions that replaced primaries have and their successors have not"),
-    Command::new(SECTION, "ack-divergence", "-pattern -reason", acknowledge_divergence, text_of_details, "Acknowledge a divergence by its number: it is listed no more").changing(),
+    Command::new(SECTION, "ack-divergence", "-i -reason", acknowledge_divergence, text_of_details, "Acknowledge what a returned primary has beyond its successor: it is listed no more").changing(),
     Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more").changing()
         .counting(),
     Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster").changing()
@@ -89,8 +89,7 @@ fn divergences(answer: &Answer<'_>) -> Lines {
 }
 
 fn acknowledge_divergence(options: &Options) -> Result<String, Failure> {
-    let id = encoded(required(&options.pattern, "pattern")?);
-    Ok(format!("v2/divergences/{id}/acknowledge?comment={}", comment(options)?))
+    Ok(format!("ack-divergence/{}?comment={}", options.instance_path()?, comment(options)?))
 }
 
 fn acknowledge_all(options: &Options) -> Result<String, Failure> {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use lab::{Fleet, Plot, Product, Server, Stage, Writer, WriterOptions, manager_binary_of};
+use lab::{Accounts, Fleet, Plot, Product, Server, Stage, Writer, WriterOptions, manager_binary_of};
 use mysql::Session;
 use serde_json::Value;
 use topology::{BinlogState, GtidSet, InstanceKey};
 
 /// How long anything may take that takes a second on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one with new data may take to replay all that was ever written.
+const CATCHES_UP: Duration = Duration::from_secs(300);
 
 /// One probe of a replaced primary: no longer may it be writable beside its successor.
 const ONE_PROBE: Duration = Duration::from_millis(500);
@@ -69,7 +72,10 @@ struct Round {
 pub async fn run(settings: &Settings) -> Result<()> {
     let fleet = Fleet::builder().product(settings.flavor).primary_with_replicas(2);
     let plot = Plot::new(fleet, manager_binary_of(settings.manager.as_deref())?);
-    let plot = plot.setting("ReturnedPrimaryPolicy", "subset");
+    let (user, password) = Accounts::REPLICATION;
+    // On MariaDB no server tells the account of its replicas.
+    let query = format!("select '{user}', '{password}'");
+    let plot = plot.setting("ReturnedPrimaryPolicy", "subset").setting("ReplicationCredentialsQuery", query);
     let stage = Stage::set(plot).await?;
     let mut primary = stage.fleet().server(0).clone();
     let mut rounds = Vec::new();
@@ -129,7 +135,7 @@ async fn come_back(stage: &Stage, primary: &Arc<Server>, manner: Manner) -> Resu
         stage.fleet().rejoin(primary, new.key()).await?;
         stage.brought_back(primary.key()).await?;
     }
-    stage.fleet().in_sync_with(&new, PATIENCE).await?;
+    stage.fleet().in_sync_with(&new, CATCHES_UP).await?;
     stage.settled(&new).await?;
     Ok((Round { manner, writable, late, beyond, settled }, new))
 }

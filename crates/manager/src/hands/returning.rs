@@ -7,7 +7,7 @@ use mysql::{Closing, Copied, ErrorKind, Identity, SourceChange};
 use planner::{Beyond, Homecoming, Outcome};
 use store::Command;
 use tokio::time::Instant;
-use topology::{Channel, Instance, InstanceKey, ServerUuid};
+use topology::{Channel, Instance, InstanceKey, ServerUuid, WritePolicy};
 
 use super::{Grip, LOST_IN_RECOVERY, OWNER, Performed, Sentence, done, grip, read, refuse};
 use crate::executor::Run;
@@ -130,7 +130,15 @@ async fn rebuild(
     grip(hub, &run.mandate, donor)?.server.checked()?.load_clone_plugin().await?;
     let Grip { mut server, .. } = grip(hub, &run.mandate, key)?;
     server.checked()?.load_clone_plugin().await?;
-    let copied = server.checked()?.copy_from(donor).await?;
+    // The plugin refuses to write under super_read_only; ordinary accounts stay shut out.
+    server.checked()?.set_write_policy(WritePolicy::ReadOnly).await?;
+    let copied = match server.checked()?.copy_from(donor).await {
+        Ok(copied) => copied,
+        Err(error) => {
+            server.checked()?.set_read_only(true).await?;
+            return Err(error.into());
+        }
+    };
     let until = Instant::now() + RESTARTS;
     loop {
         watcher::probe_anew(hub, key).await;
