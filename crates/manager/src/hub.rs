@@ -15,10 +15,12 @@ use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 
 use crate::Error;
 use crate::clock::Clock;
+use crate::holds::Held;
 use crate::mandate::{Mandate, Office};
 use crate::names::Names;
 use crate::observatory::Observatory;
 use crate::pulse::Pulse;
+use crate::readiness::Readiness;
 use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::watcher::Watcher;
@@ -75,8 +77,12 @@ pub(crate) struct Hub {
     pub(crate) known_detections: Mutex<BTreeSet<i64>>,
     /// Why recoveries are held back, as last told, so that it is told once.
     pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
+    /// Recoveries that are needed and do not begin, by the instance that failed.
+    pub(crate) held: Mutex<BTreeMap<InstanceKey, Held>>,
     /// Names that servers report and that were looked into: key probed, name reported.
     pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
+    /// What would become of each cluster, as of a moment ago.
+    pub(crate) readiness: Mutex<Option<(Timestamp, Arc<Vec<Readiness>>)>>,
     settings: RwLock<Arc<Settings>>,
     view: Mutex<Option<(u64, Arc<View>)>>,
 }
@@ -116,6 +122,8 @@ impl Hub {
             trouble: Mutex::default(),
             known_detections: Mutex::default(),
             holds: Mutex::default(),
+            held: Mutex::default(),
+            readiness: Mutex::default(),
             asked_names: Mutex::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             view: Mutex::default(),

@@ -20,6 +20,7 @@ mod fencing;
 mod fleet;
 mod handle;
 mod hands;
+mod holds;
 pub mod hooks;
 mod hub;
 mod mandate;
@@ -28,6 +29,7 @@ mod narrator;
 mod nodes;
 mod observatory;
 mod pulse;
+mod readiness;
 mod recovery;
 mod resume;
 mod seat;
@@ -37,7 +39,9 @@ mod watcher;
 
 pub use clock::Clock;
 pub use handle::{Health, Manager, Mode, Reload};
+pub use holds::{Held, Obstacle};
 pub use hub::View;
+pub use readiness::{Acks, Readiness};
 pub use recovery::Recovered;
 #[doc(hidden)]
 pub use seat::Seat;

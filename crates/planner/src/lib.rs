@@ -24,7 +24,7 @@ mod steps;
 pub use candidate::{Candidate, Choice, Outranked, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};
 pub use decide::{Context, Decision, PastRecovery, Request, decide};
-pub use explain::{Explanation, Rehearsal, explain};
+pub use explain::{Explanation, Rehearsal, explain, readiness};
 pub use hold::Hold;
 pub use lint::{Flaw, lint};
 pub use plan::{Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
