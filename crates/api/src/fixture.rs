@@ -57,6 +57,7 @@ pub(crate) fn watched(shown: &wire::Instance, now: Timestamp) -> Watched {
         first_heard: seen,
         receivers_restarted: None,
         elsewhere: Vec::new(),
+        ledger: topology::Ledger::default(),
     }
 }
 

@@ -133,3 +133,42 @@ fn details(obstacle: &Obstacle) -> Value {
         Obstacle::Failed { uid, errors } => json!({ "Failed": { "uid": uid, "errors": errors } }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use planner::{Certificate, Hold};
+    use topology::{GtidSet, Timestamp};
+
+    #[test]
+    fn a_hold_says_what_may_be_lost_and_what_would_lift_it() {
+        let known = GtidSet::parse("00000000-0000-0000-0000-000000000001:91-100").expect("a set");
+        let certificate = Certificate {
+            verdict: Verdict::MayLose { known, after: vec!["00000000-0000-0000-0000-000000000001:101-…".to_owned()] },
+            because: vec!["it did not wait for replicas".to_owned()],
+            holds: GtidSet::default(),
+            last_seen: None,
+        };
+        let hold = Hold::MayLose {
+            successor: InstanceKey::new("db2", 3306),
+            certificate: Box::new(certificate),
+            until: Some(Timestamp::from_secs(30)),
+        };
+        let shown = view_of(&Obstacle::Hold(hold.clone()), &InstanceKey::new("db1", 3306));
+        assert_eq!(shown.kind, "may_lose");
+        assert!(shown.reason.contains("held by nobody who answers: 00000000-0000-0000-0000-000000000001:91-100"));
+        assert_eq!(shown.until.as_deref(), Some("1970-01-01T00:00:30.000000Z"));
+        assert_eq!(shown.remedy.as_deref(), Some("orchestrator-client -c recover -i db1:3306"));
+        assert_eq!(details(&Obstacle::Hold(hold))["MayLose"]["successor"], json!({"host": "db2", "port": 3306}));
+    }
+
+    #[test]
+    fn a_refusal_names_the_hooks_and_what_they_said() {
+        let refused =
+            Obstacle::Refused { by: "PreFailoverProcesses".to_owned(), why: "exit 1; it said: no".to_owned() };
+        let shown = view_of(&refused, &InstanceKey::new("db1", 3306));
+        assert_eq!((shown.kind.as_str(), shown.until), ("refused_by_hook", None));
+        assert_eq!(shown.reason, "a hook of PreFailoverProcesses refused: exit 1; it said: no");
+        assert_eq!(details(&refused)["Refused"]["by"], "PreFailoverProcesses");
+    }
+}
