@@ -71,6 +71,13 @@ pub struct Policy {
     pub recovers_intermediate: ClusterFilter,
     /// `RecoverNonWriteableMaster`.
     pub recover_non_writable: bool,
+    /// `ReasonableLockedSemiSyncMasterSeconds`, or the lag where that is 0: how long a primary without enough semi-sync
+    /// replicas may stand still before it is taken for locked.
+    pub locked_semi_sync_after: Duration,
+    /// `EnforceExactSemiSyncReplicas`.
+    pub exact_semi_sync: bool,
+    /// `ReduceReplicationAnalysisCount`: leave healthy leaves out.
+    pub reduce_analysis: bool,
     /// `PromotionIgnoreHostnameFilters`: never promoted.
     pub never_promote: KeyFilter,
     /// `CandidateInstanceExpireMinutes`: how long a registered promotion rule lasts.
@@ -105,6 +112,10 @@ pub struct Policy {
     pub apply_promotion: bool,
     /// `MaxConcurrentReplicaOperations`.
     pub parallel_moves: usize,
+    /// `ReasonableMaintenanceReplicationLagSeconds`: a replica that lags more takes over from nobody.
+    pub takeover_lag: Duration,
+    /// `TakeoverWriteBlockSeconds`: how long a takeover may keep writes waiting before it is undone.
+    pub write_block: Duration,
 }
 
 impl Default for Policy {
@@ -115,6 +126,9 @@ impl Default for Policy {
             recovers_primary: ClusterFilter::default(),
             recovers_intermediate: ClusterFilter::default(),
             recover_non_writable: false,
+            locked_semi_sync_after: Duration::from_secs(10),
+            exact_semi_sync: false,
+            reduce_analysis: true,
             never_promote: KeyFilter::default(),
             rule_expires_after: Duration::from_secs(3600),
             cooldown: Duration::from_secs(3600),
@@ -132,6 +146,8 @@ impl Default for Policy {
             lost_downtime: Duration::from_secs(365 * 86_400),
             apply_promotion: true,
             parallel_moves: 5,
+            takeover_lag: Duration::from_secs(20),
+            write_block: Duration::from_secs(5),
         }
     }
 }

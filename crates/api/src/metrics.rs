@@ -113,7 +113,7 @@ fn failover_gauges(seen: &Seen<'_>) -> Vec<Gauge> {
     }
     let mut by_kind: BTreeMap<&str, usize> = BTreeMap::new();
     for held in seen.held {
-        *by_kind.entry(held.obstacle.code()).or_default() += 1;
+        *by_kind.entry(held.reason.code()).or_default() += 1;
     }
     vec![
         ("orchestrator_failover_ready", "1 while the death of the primary would be answered by a promotion.", ready),

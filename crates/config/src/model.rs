@@ -354,6 +354,8 @@ pub struct Recovery {
     pub intermediate_filters: ClusterFilters,
     /// Hosts left out of detection and recovery.
     pub ignore: RecoveryIgnore,
+    /// Leave healthy leaves out of the analysis.
+    pub reduce_analysis: bool,
     /// Within which the same failure is not announced again.
     pub detection_block: Duration,
     /// Within which the same kind of recovery is not repeated on a cluster.
@@ -386,6 +388,8 @@ pub struct Recovery {
     pub semi_sync: SemiSyncPolicy,
     /// How long a candidate may take to apply what it received.
     pub drain_timeout: Duration,
+    /// How long a takeover may keep writes waiting before it is undone.
+    pub write_block: Duration,
     /// A primary that is back within it is not failed over.
     pub restart_grace: Duration,
     /// Between two pulses to each server with replicas.

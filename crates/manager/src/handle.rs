@@ -8,7 +8,7 @@ use std::time::Duration;
 use analysis::Policy;
 use config::{Config, Finding};
 use consensus::Consensus;
-use planner::{Explanation, Hold, Request};
+use planner::{Decision, Explanation, Hold, Request, Wish};
 use store::{Applied, Command, NodeId, Store};
 use topology::{InstanceKey, Timestamp, Unreachable};
 
@@ -20,6 +20,8 @@ use crate::observatory::Observatory;
 use crate::readiness::{self, Readiness};
 use crate::recovery::{self, Recovered};
 use crate::seat::Seat;
+use crate::takeover::{self, TakenOver};
+use crate::world::World;
 use crate::{Error, audit, caretaker, cycle, discovery, fleet, hands, mandate, nodes, suspicion, watcher};
 
 /// Reads the configuration again, with one more file behind the others; gives all problems at once.
@@ -65,8 +67,8 @@ impl Manager {
     /// # Errors
     /// [`Error::Store`] when the store cannot be read.
     pub async fn start(config: Config, consensus: Consensus, mode: Mode, reload: Arc<Reload>) -> Result<Self, Error> {
-        let seat = Arc::new(consensus.clone());
-        Self::start_in_seat(config, consensus, seat, mode, reload).await
+        let world = World::real(&consensus);
+        Self::start_in(world, config, consensus, mode, reload).await
     }
 
     /// As [`Manager::start`], with a leadership that a test decides.
@@ -81,6 +83,22 @@ impl Manager {
         mode: Mode,
         reload: Arc<Reload>,
     ) -> Result<Self, Error> {
+        let world = World { seat, ..World::real(&consensus) };
+        Self::start_in(world, config, consensus, mode, reload).await
+    }
+
+    /// As [`Manager::start`], in surroundings that a test decides.
+    ///
+    /// # Errors
+    /// As [`Manager::start`].
+    #[doc(hidden)]
+    pub async fn start_in(
+        world: World,
+        config: Config,
+        consensus: Consensus,
+        mode: Mode,
+        reload: Arc<Reload>,
+    ) -> Result<Self, Error> {
         let config = Arc::new(config);
         let loaded = consensus.store().load_instances()?;
         for note in loaded.notes {
@@ -88,7 +106,7 @@ impl Manager {
         }
         let hostname = gethostname::gethostname().to_string_lossy().into_owned();
         let node = NodeId { hostname, token: crate::random_hex() };
-        let mut hub = Hub::new(Arc::clone(&config), consensus, seat, node, Observatory::new(loaded.watched));
+        let mut hub = Hub::new(Arc::clone(&config), consensus, world, node, Observatory::new(loaded.watched));
         if let Mode::Drill { halt_in_step } = mode {
             hub.halt_in_step = Some(halt_in_step);
         }
@@ -318,6 +336,27 @@ impl Manager {
         hub.recover(&mandate, recovery).await
     }
 
+    /// Lets another server take over from the living primary `primary`.
+    ///
+    /// # Errors
+    /// [`Error::Held`] with what stands in the way; [`Error::Consensus`] on a node that does not lead. What went wrong after
+    /// it began is in the answer, and was undone.
+    pub async fn take_over(&self, primary: &InstanceKey, wish: Wish, skip_hooks: bool) -> Result<TakenOver, Error> {
+        let mandate = self.hub.office.mandate()?;
+        // In a task of its own: it goes on when the caller hangs up.
+        let (hub, under, primary) = (Arc::clone(&self.hub), mandate.clone(), primary.clone());
+        let taking = async move { takeover::take_over(&hub, &under, &primary, &wish, skip_hooks).await };
+        self.hub.recover(&mandate, taking).await
+    }
+
+    /// Returns what [`Manager::take_over`] would do now. Servers are read, and nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such server.
+    pub async fn rehearse_takeover(&self, primary: &InstanceKey, wish: &Wish) -> Result<Decision, Error> {
+        Ok(takeover::rehearse(&self.hub, primary, wish, false).await?.1)
+    }
+
     /// Changes declared state.
     ///
     /// # Errors
@@ -371,11 +410,10 @@ impl Manager {
     pub async fn resolve(&self, key: &InstanceKey) -> Result<InstanceKey, Error> {
         let config = self.hub.config();
         let known = discovery::known_key(&self.hub, &config, key).await;
-        let connecting = tokio::net::TcpStream::connect((known.host.as_str(), known.port));
-        let why = match tokio::time::timeout(config.topology_access.connect_timeout, connecting).await {
-            Ok(Ok(_)) => return Ok(known),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer".to_owned(),
+        let why = match self.hub.reach.knock(known.clone(), config.topology_access.connect_timeout).await {
+            Ok(()) => return Ok(known),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => "no answer".to_owned(),
+            Err(error) => error.to_string(),
         };
         Err(Error::Unreadable { key: known, why, remedy: None })
     }

@@ -1,17 +1,22 @@
 //! The only place that changes servers, and only under a mandate: it is checked before every statement.
 
+mod takeover;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql::{Fenced, Server, SourceChange, Waited};
-use planner::{Action, Outcome, Threads};
+use mysql::{Fenced, SourceChange, Waited};
+use planner::{Action, Kind, Outcome, Threads};
 use store::Command;
 use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
 
 use crate::executor::Run;
 use crate::hub::{Hub, lock};
 use crate::mandate::{Mandate, Office};
+use crate::reach::Verbs;
 use crate::{Error, audit, narrator, watcher};
+
+pub(crate) use takeover::{close_candidate, detach_primary, move_back, restore_acks, thaw};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
 const OWNER: &str = "orchestrator";
@@ -32,16 +37,16 @@ struct Grip<'a> {
 
 /// The one way to a server's verbs: the mandate is checked each time, right before the statement.
 struct Guarded<'a> {
-    server: Server,
+    server: Box<dyn Verbs>,
     office: &'a Office,
     mandate: &'a Mandate,
 }
 
 impl Guarded<'_> {
     /// Returns the server, if this node may change it at this moment.
-    fn checked(&mut self) -> Result<&mut Server, Error> {
+    fn checked(&mut self) -> Result<&mut dyn Verbs, Error> {
         self.office.check(self.mandate)?;
-        Ok(&mut self.server)
+        Ok(self.server.as_mut())
     }
 }
 
@@ -51,7 +56,7 @@ fn grip<'a>(hub: &'a Hub, mandate: &'a Mandate, key: &InstanceKey) -> Result<Gri
         return Err(Error::Unreadable { key: key.clone(), why: "it never answered".to_owned(), remedy: None });
     };
     let channel = instance.channel().map(|channel| channel.name.clone()).unwrap_or_default();
-    let server = Server::new(key.clone(), hub.settings().acting.clone(), &instance.version);
+    let server = hub.reach.server(key.clone(), hub.settings().acting.clone(), &instance.version);
     Ok(Grip { server: Guarded { server, office: &hub.office, mandate }, channel })
 }
 
@@ -107,8 +112,23 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
         Action::Promote { server, writable, semi_sync } => {
             lock(&hub.undecided).remove(&run.uid);
-            promote(hub, run, server, *writable, *semi_sync).await
+            if run.plan.kind == Kind::Takeover {
+                takeover::promote_at_last(hub, run, server, *writable, *semi_sync).await
+            } else {
+                promote(hub, run, server, *writable, *semi_sync).await
+            }
         }
+        Action::Approach { candidate, primary, within } => {
+            takeover::approach(hub, run, candidate, primary, *within).await
+        }
+        Action::Relocate { replica, to, start, .. } => takeover::relocate(hub, run, replica, to, *start).await,
+        Action::Freeze { server, uuid, budget } => takeover::freeze(hub, run, server, uuid.as_ref(), *budget).await,
+        Action::FollowToEnd { candidate, primary } => takeover::follow_to_end(hub, run, candidate, primary).await,
+        Action::Attach { server, source, tls, before, after } => {
+            takeover::attach(hub, run, server, source, tls.as_deref(), *before, *after).await
+        }
+        Action::Start { replica } => takeover::start(hub, run, replica).await,
+        Action::Ready { candidate, primary, acks, .. } => takeover::ready(hub, run, candidate, primary, *acks).await,
         Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
         Action::Detach { replica } => detach(hub, run, replica).await,
         Action::Publish { primary } => publish(hub, run, primary).await,
@@ -215,7 +235,7 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
     let line = lock(&hub.pulses).get(key).and_then(|pulse| pulse.line.take());
     let access = hub.settings().probing.clone();
     hub.office.check(&run.mandate)?;
-    match tokio::time::timeout(FENCE_WAITS, mysql::fence(line, key, &access)).await {
+    match tokio::time::timeout(FENCE_WAITS, hub.reach.fence(line, key.clone(), access)).await {
         Ok(Fenced::Fenced) => done("read-only"),
         Ok(Fenced::Pending(pending)) => {
             let (hub_of_task, key) = (Arc::clone(hub), key.clone());
@@ -252,7 +272,9 @@ async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
 async fn promote(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, writable: bool, semi_sync: bool) -> Performed {
     let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
     // A server that was demoted once and is promoted again is the primary now.
-    hub.declare(Command::Reinstate { key: key.clone() }).await?;
+    if hub.store.declared().demoted.contains_key(key) {
+        hub.declare(Command::Reinstate { key: key.clone() }).await?;
+    }
     if !writable {
         return done("left as it is: ApplyMySQLPromotionAfterMasterFailover is false");
     }
@@ -327,7 +349,10 @@ async fn detach(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey) -> Performed {
 
 async fn publish(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Performed {
     let (from, to, at) = (run.plan.cluster.clone(), primary.to_string(), hub.now());
-    let alias = hub.view().graph.cluster(&from).map_or(from.clone(), |cluster| cluster.alias.clone());
+    let view = hub.view();
+    // It may go by its new name already.
+    let cluster = view.graph.cluster(&from).or_else(|| view.graph.cluster_of(primary));
+    let alias = cluster.map_or(from.clone(), |cluster| cluster.alias.clone());
     // An alias that only the old primary knew must not go with it.
     let wanted = if alias == from { to.clone() } else { alias.clone() };
     let prefix = hub.config().kv.primary_prefix.clone();

@@ -17,7 +17,7 @@ use crate::{Error, audit, narrator, recovery};
 
 /// Why a recovery does not begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum Reason {
     /// It was decided to hold it back.
     Hold(Hold),
     /// A hook refused it.
@@ -48,7 +48,7 @@ pub struct Held {
     /// Alias of its cluster.
     pub cluster_alias: String,
     /// Why it is not repaired.
-    pub obstacle: Obstacle,
+    pub reason: Reason,
     /// Since when it is not, for this kind of reason.
     pub since: Timestamp,
     /// What shows the failure, and what else there is to know.
@@ -59,7 +59,7 @@ pub struct Held {
     audited: bool,
 }
 
-impl Obstacle {
+impl Reason {
     /// Returns a short name for it that does not change.
     pub fn code(&self) -> &'static str {
         match self {
@@ -105,19 +105,19 @@ impl Obstacle {
 /// How long what an attempt met counts, unless the next one meets it again.
 const ATTEMPT_COUNTS: Duration = Duration::from_secs(10);
 
-/// Notes that the recovery from `diagnosis` does not begin because of `obstacle`.
-pub(crate) fn note(hub: &Hub, diagnosis: &Diagnosis, obstacle: Obstacle) {
+/// Notes that the recovery from `diagnosis` does not begin because of `reason`.
+pub(crate) fn note(hub: &Hub, diagnosis: &Diagnosis, reason: Reason) {
     let facts = &diagnosis.facts;
-    let (now, evidence) = (hub.now(), evidence(hub, diagnosis, &obstacle));
+    let (now, evidence) = (hub.now(), evidence(hub, diagnosis, &reason));
     let mut held = lock(&hub.held);
-    let before = held.get(&facts.key).filter(|before| before.obstacle.code() == obstacle.code());
+    let before = held.get(&facts.key).filter(|before| before.reason.code() == reason.code());
     let (since, audited) = before.map_or((now, false), |before| (before.since, before.audited));
     let entry = Held {
         instance: facts.key.clone(),
         code: diagnosis.code,
         cluster: facts.cluster_name.clone(),
         cluster_alias: facts.cluster_alias.clone(),
-        obstacle,
+        reason,
         since,
         evidence,
         seen: now,
@@ -130,24 +130,24 @@ pub(crate) fn note(hub: &Hub, diagnosis: &Diagnosis, obstacle: Obstacle) {
 pub(crate) fn note_attempt(hub: &Hub, diagnosis: &Diagnosis, outcome: &Result<recovery::Recovered, Error>) {
     match outcome {
         Err(Error::Refused { by, why }) => {
-            note(hub, diagnosis, Obstacle::Refused { by: by.clone(), why: why.clone() });
+            note(hub, diagnosis, Reason::Refused { by: by.clone(), why: why.clone() });
         }
         Ok(recovery::Recovered { successor: None, uid, errors }) => {
-            note(hub, diagnosis, Obstacle::Failed { uid: uid.clone(), errors: errors.clone() });
+            note(hub, diagnosis, Reason::Failed { uid: uid.clone(), errors: errors.clone() });
         }
         Ok(_) => drop(lock(&hub.held).remove(&diagnosis.subject)),
         Err(_) => {}
     }
 }
 
-fn evidence(hub: &Hub, diagnosis: &Diagnosis, obstacle: &Obstacle) -> Vec<String> {
+fn evidence(hub: &Hub, diagnosis: &Diagnosis, reason: &Reason) -> Vec<String> {
     let mut sentences = vec![diagnosis.code.description().to_owned()];
     if diagnosis.facts.failure.is_some() {
         sentences.push(narrator::evidence(&diagnosis.facts));
     }
-    match obstacle {
-        Obstacle::Hold(Hold::MayLose { certificate, .. }) => sentences.extend(certificate.because.iter().cloned()),
-        Obstacle::Hold(Hold::FailedRepeatedly { uid, .. }) => {
+    match reason {
+        Reason::Hold(Hold::MayLose { certificate, .. }) => sentences.extend(certificate.because.iter().cloned()),
+        Reason::Hold(Hold::FailedRepeatedly { uid, .. }) => {
             let filter = RecoveryFilter { uid: Some(uid.clone()), ..RecoveryFilter::default() };
             let last = hub.store.recoveries(filter, Page::nth(0)).unwrap_or_default();
             sentences.extend(last.into_iter().flat_map(|recovery| recovery.errors));
@@ -172,12 +172,12 @@ pub(crate) fn refresh(hub: &Arc<Hub>, view: &View) {
     let now = hub.now();
     lock(&hub.held).retain(|key, held| {
         let is_recent = now.since(held.seen) < ATTEMPT_COUNTS;
-        needed.contains_key(key) && held.obstacle.is_of_an_attempt() && is_recent
+        needed.contains_key(key) && held.reason.is_of_an_attempt() && is_recent
             || matches!(needed.get(key), Some((_, Decision::Hold(_))))
     });
     for (diagnosis, decision) in needed.into_values() {
         if let Decision::Hold(hold) = decision {
-            note(hub, diagnosis, Obstacle::Hold(hold));
+            note(hub, diagnosis, Reason::Hold(hold));
         }
     }
     // The disk may be slow, and the cycle does not wait for it.
@@ -215,7 +215,7 @@ async fn put_on_record(hub: &Arc<Hub>) {
         news.push(held.clone());
     }
     for held in news {
-        let (code, sentence) = (held.obstacle.code(), held.obstacle.sentence());
+        let (code, sentence) = (held.reason.code(), held.reason.sentence());
         let message = format!("{}: {code}: {sentence}", held.code);
         audit::record(hub, "recovery-held", Some(&held.instance), &held.cluster, &message).await;
     }

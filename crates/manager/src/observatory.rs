@@ -74,6 +74,9 @@ impl Observatory {
             watched.checked = Some(ended);
             match outcome {
                 Ok(instance) => {
+                    if watched.instance.as_deref().is_none_or(|before| !before.stands_where(&instance)) {
+                        watched.unchanged_since = Some(began);
+                    }
                     let before = watched.instance.as_deref().zip(watched.seen);
                     watched.ledger = watched.ledger.after(before, &instance, began);
                     watched.instance = Some(Arc::new(instance));

@@ -9,7 +9,7 @@ use store::{Applied, Command, DetectionFilter, NewDetection, NewRecovery, Page, 
 use topology::{InstanceKey, Snapshot};
 
 use crate::claim::Claim;
-use crate::holds::{self, Obstacle};
+use crate::holds::{self, Reason};
 use crate::hub::{Hub, lock};
 use crate::mandate::Mandate;
 use crate::{Error, executor, hooks, narrator};
@@ -48,7 +48,7 @@ pub(crate) async fn consider(
         && !request.forced
         && !matches!(hold, Hold::Running { .. })
     {
-        holds::note(hub, diagnosis, Obstacle::Hold(hold.clone()));
+        holds::note(hub, diagnosis, Reason::Hold(hold.clone()));
     }
     match decision {
         Decision::Hold(hold @ (Hold::RestartGrace { .. } | Hold::Running { .. })) => return Err(Error::Held(hold)),
@@ -169,7 +169,8 @@ async fn begin(
     run(hub, mandate, diagnosis, detection_id, plan, past, claim.uid().to_owned()).await
 }
 
-async fn run(
+/// Puts `plan` in the journal and carries it out.
+pub(crate) async fn run(
     hub: &Arc<Hub>,
     mandate: &Mandate,
     diagnosis: &Diagnosis,
@@ -238,6 +239,6 @@ pub(crate) fn past_recovery(row: Recovery) -> PastRecovery {
 }
 
 /// Returns a recovery's id in Orchestrator's form: `<unix nanoseconds>:<64 hex digits>`.
-fn new_uid(hub: &Hub) -> String {
+pub(crate) fn new_uid(hub: &Hub) -> String {
     format!("{}:{}", hub.now().0.saturating_mul(1000), crate::random_hex())
 }

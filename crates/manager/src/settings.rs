@@ -62,7 +62,10 @@ fn policy(config: &Arc<Config>) -> Policy {
         ignores,
         recovers_primary,
         recovers_intermediate,
-        recover_non_writable: false,
+        recover_non_writable: recovery.make_primary_writable,
+        locked_semi_sync_after: recovery.semi_sync.reasonable_lock,
+        exact_semi_sync: recovery.semi_sync.exact_replicas,
+        reduce_analysis: recovery.reduce_analysis,
         never_promote,
         rule_expires_after: config.candidates.rule_expiry,
         cooldown: recovery.recovery_block,
@@ -88,6 +91,8 @@ fn policy(config: &Arc<Config>) -> Policy {
         lost_downtime: recovery.lost_downtime,
         apply_promotion: recovery.apply_promotion,
         parallel_moves: config.discovery.max_concurrent_moves,
+        takeover_lag: config.problems.maintenance_lag,
+        write_block: recovery.write_block,
     }
 }
 

@@ -69,7 +69,7 @@ impl Stage {
 
     async fn held(&self, kind: &str) -> Held {
         eventually(&format!("a hold: {kind}"), Duration::from_secs(20), || {
-            self.manager.holds().into_iter().find(|held| held.obstacle.code() == kind)
+            self.manager.holds().into_iter().find(|held| held.reason.code() == kind)
         })
         .await
     }
@@ -124,7 +124,7 @@ async fn what_may_lose_something_waits_for_a_person() -> anyhow::Result<()> {
     stage.fleet.server(0).kill9()?;
     let held = stage.held("may_lose").await;
     assert_eq!(held.instance, old);
-    assert_eq!(held.obstacle.remedy(&old), Some(format!("orchestrator-client -c recover -i {old}")));
+    assert_eq!(held.reason.remedy(&old), Some(format!("orchestrator-client -c recover -i {old}")));
     assert!(held.evidence.iter().any(|sentence| sentence.contains("semi-synchronous replication is off")), "{held:?}");
     eventually("it is on record", Duration::from_secs(20), || {
         let rows = stage.manager.store().audit(None, Page::nth(0)).ok()?;
@@ -157,7 +157,7 @@ async fn a_primary_that_comes_back_while_it_is_waited_for_stays() -> anyhow::Res
     let killed = Instant::now();
     old.kill9()?;
     let held = stage.held("may_lose").await;
-    assert!(held.obstacle.until().is_some());
+    assert!(held.reason.until().is_some());
     old.start().await?;
     old.set_writable(true).await?;
     stage.writer.commits_again(killed, Duration::from_secs(20)).await?;
@@ -173,9 +173,9 @@ async fn a_hook_that_refuses_is_quoted() -> anyhow::Result<()> {
     let extra = r#", "PreFailoverProcesses": ["echo 'not on a Friday'; exit 3"]"#;
     let stage = Stage::set(Fleet::builder().primary_with_replicas(1), extra).await?;
     stage.fleet.server(0).kill9()?;
-    let said = |held: &Held| held.obstacle.sentence().contains("not on a Friday");
+    let said = |held: &Held| held.reason.sentence().contains("not on a Friday");
     eventually("what the hook said", Duration::from_secs(20), || {
-        stage.manager.holds().into_iter().find(said).filter(|held| held.obstacle.code() == "recovery_failed")
+        stage.manager.holds().into_iter().find(said).filter(|held| held.reason.code() == "recovery_failed")
     })
     .await;
     // After several attempts in a row it is left alone for a while, and the reason can still be read.

@@ -152,7 +152,9 @@ fn too_few_witnesses(facts: &Facts) -> Option<Hold> {
 /// Returns why a diagnosis of this code leads to no recovery, whatever anybody asks.
 fn not_recoverable(code: Code) -> Hold {
     match code {
-        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas => Hold::NotWitnessed,
+        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas | Code::HungPrimary => {
+            Hold::NotWitnessed
+        }
         Code::DeadPrimaryAndReplicas => Hold::NobodyAnswers,
         Code::DeadPrimaryWithoutReplicas => Hold::NoReplicas,
         _ => Hold::NothingToRecover,

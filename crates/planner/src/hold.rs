@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Certificate, Choice, Flaw, Rejection};
+use crate::{Certificate, Choice, Flaw, Obstacle, Rejection};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +119,8 @@ pub enum Hold {
     },
     /// Replicas do not use GTID.
     NoGtid,
+    /// A takeover that somebody asked for is not possible as things stand.
+    Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
     UnsafePlan {
         /// What is wrong with it.
@@ -159,6 +161,7 @@ impl Hold {
             Self::MayLose { .. } => "may_lose",
             Self::NoGtid => "no_gtid",
             Self::UnsafePlan { .. } => "unsafe_plan",
+            Self::Obstacle(_) => "takeover_obstacle",
         }
     }
 
@@ -194,6 +197,7 @@ impl Hold {
                 Some(format!("orchestrator-client -c recover -i {subject} -d {}", named.key))
             }
             Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
+            Self::Obstacle(obstacle) => obstacle.remedy(),
             _ => None,
         }
     }
@@ -268,6 +272,7 @@ impl fmt::Display for Hold {
                 )?;
                 write!(out, "{certificate}")
             }
+            Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
             Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();

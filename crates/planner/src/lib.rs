@@ -19,7 +19,9 @@ mod lint;
 mod plan;
 mod proof;
 mod receivers;
+mod retreat;
 mod steps;
+mod takeover;
 
 pub use candidate::{Candidate, Choice, Outranked, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};
@@ -27,5 +29,7 @@ pub use decide::{Context, Decision, PastRecovery, Request, decide};
 pub use explain::{Explanation, Rehearsal, explain, readiness};
 pub use hold::Hold;
 pub use lint::{Flaw, lint};
-pub use plan::{Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
+pub use plan::{Acks, Action, HookList, Kind, Lost, Outcome, Plan, Sides, Step, Threads};
 pub use receivers::receivers_to_restart;
+pub use retreat::{Undo, retreat};
+pub use takeover::{Obstacle, Wish, takeover};

@@ -89,7 +89,7 @@ fn waits(facts: &Facts) -> Result<(), String> {
 fn does_not_give_up(snapshot: &Snapshot, facts: &Facts, primary: &Watched) -> Result<String, String> {
     let timeout_ms = facts.semi_sync.timeout_ms;
     // Somebody may have been waiting for long when it was last read: the timeout counts from then.
-    let calm = if facts.semi_sync.waiting == 0 { primary.seen } else { primary.ledger.calm };
+    let calm = if facts.semi_sync.waiting_sessions == Some(0) { primary.seen } else { primary.ledger.calm };
     let Some(calm) = calm else {
         return Err(
             "a commit was waiting for replicas when the old primary was last seen, nobody knows since when".to_owned()

@@ -158,6 +158,7 @@ impl Story {
                 instance.semi_sync.timeout_ms = 10_000;
                 instance.semi_sync.lossless = true;
                 instance.semi_sync.clients = if semi_sync > 0 { u32::try_from(replicas.len())? } else { 0 };
+                instance.semi_sync.waiting_sessions = Some(0);
                 let on = semi_sync > 0;
                 instance.semi_sync.source = SemiSyncRole { available: on, enabled: on, active: on, new_names: true };
             } else {
@@ -551,7 +552,7 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         "filters" => instance.channels[0].has_filters = value == "true",
         "acknowledged" => instance.semi_sync.acknowledged = value.parse().unwrap(),
         "unacknowledged" => instance.semi_sync.unacknowledged = value.parse().unwrap(),
-        "waiting" => instance.semi_sync.waiting = value.parse().unwrap(),
+        "waiting" => instance.semi_sync.waiting_sessions = Some(value.parse().unwrap()),
         "wait-count" => instance.semi_sync.wait_count = value.parse().unwrap(),
         "clients" => instance.semi_sync.clients = value.parse().unwrap(),
         "timeout-ms" => instance.semi_sync.timeout_ms = value.parse().unwrap(),

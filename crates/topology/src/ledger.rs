@@ -101,7 +101,9 @@ impl Ledger {
         };
         // Commits wait one after the other (`AFTER_SYNC`): if one was acknowledged since the probe before, then whoever waits
         // now began to wait after that probe.
-        let moved_on = !restarted && is.waiting <= 1 && is.acknowledged > was.acknowledged;
+        let moved_on = !restarted
+            && is.waiting_sessions.is_some_and(|sessions| sessions <= 1)
+            && is.acknowledged > was.acknowledged;
         self.calm = match calm_now(now, at) {
             Some(calm) => Some(calm),
             None if moved_on => self.calm.max(Some(then)),
@@ -131,7 +133,7 @@ fn waits(instance: &Instance) -> bool {
 }
 
 fn calm_now(instance: &Instance, at: Timestamp) -> Option<Timestamp> {
-    (waits(instance) && instance.semi_sync.waiting == 0).then_some(at)
+    (waits(instance) && instance.semi_sync.waiting_sessions == Some(0)).then_some(at)
 }
 
 /// True when the process that was seen at `at` may not be the one that was seen at `then`. Seconds of uptime are whole, and the
@@ -148,8 +150,14 @@ mod tests {
 
     fn primary(uptime_secs: u64, last: u64) -> Instance {
         let on = SemiSyncRole { available: true, enabled: true, active: true, new_names: true };
-        let semi_sync =
-            SemiSync { source: on, lossless: true, wait_count: 1, acknowledged: last, ..SemiSync::default() };
+        let semi_sync = SemiSync {
+            source: on,
+            lossless: true,
+            wait_count: 1,
+            acknowledged: last,
+            waiting_sessions: Some(0),
+            ..SemiSync::default()
+        };
         Instance { uptime_secs, semi_sync, gtid: gtid(last), ..Instance::default() }
     }
 
@@ -177,7 +185,7 @@ mod tests {
     }
 
     fn waiting(mut instance: Instance) -> Instance {
-        instance.semi_sync.waiting = 1;
+        instance.semi_sync.waiting_sessions = Some(1);
         instance
     }
 

@@ -1,7 +1,7 @@
 //! Clusters with what would become of them, and recoveries that do not begin.
 
 use analysis::Diagnosis;
-use manager::{Held, Obstacle, Readiness, View};
+use manager::{Held, Readiness, Reason, View};
 use planner::Verdict;
 use serde_json::{Value, json};
 use topology::{Cluster, InstanceKey, Watched};
@@ -75,7 +75,7 @@ fn rehearsed(readiness: &Readiness) -> wire::Readiness {
         because: certificate.map(|certificate| certificate.because.clone()).unwrap_or_default(),
         at_risk_gtids: lost.as_ref().map(ToString::to_string).unwrap_or_default(),
         at_risk: lost.as_ref().map(topology::GtidSet::count),
-        hold: rehearsal.hold.as_ref().map(|hold| view_of(&Obstacle::Hold(hold.clone()), primary)),
+        hold: rehearsal.hold.as_ref().map(|hold| view_of(&Reason::Hold(hold.clone()), primary)),
         others: others
             .map(|candidate| PassedOver {
                 instance: Key::from(&candidate.key),
@@ -102,12 +102,12 @@ fn acks(acks: &manager::Acks) -> Acks {
     }
 }
 
-fn view_of(obstacle: &Obstacle, subject: &InstanceKey) -> HoldView {
+fn view_of(reason: &Reason, subject: &InstanceKey) -> HoldView {
     HoldView {
-        kind: obstacle.code().to_owned(),
-        reason: obstacle.sentence(),
-        until: obstacle.until().map(exact_time),
-        remedy: obstacle.remedy(subject),
+        kind: reason.code().to_owned(),
+        reason: reason.sentence(),
+        until: reason.until().map(exact_time),
+        remedy: reason.remedy(subject),
     }
 }
 
@@ -119,18 +119,18 @@ pub(crate) fn held(held: &Held) -> HeldRecovery {
         instance: Key::from(&held.instance),
         analysis: held.code.compat().to_owned(),
         since: exact_time(held.since),
-        hold: view_of(&held.obstacle, &held.instance),
+        hold: view_of(&held.reason, &held.instance),
         evidence: held.evidence.clone(),
-        details: details(&held.obstacle),
+        details: details(&held.reason),
     }
 }
 
 /// A reason without parts is a text, one with parts an object named after it.
-fn details(obstacle: &Obstacle) -> Value {
-    match obstacle {
-        Obstacle::Hold(hold) => json!(hold),
-        Obstacle::Refused { by, why } => json!({ "Refused": { "by": by, "why": why } }),
-        Obstacle::Failed { uid, errors } => json!({ "Failed": { "uid": uid, "errors": errors } }),
+fn details(reason: &Reason) -> Value {
+    match reason {
+        Reason::Hold(hold) => json!(hold),
+        Reason::Refused { by, why } => json!({ "Refused": { "by": by, "why": why } }),
+        Reason::Failed { uid, errors } => json!({ "Failed": { "uid": uid, "errors": errors } }),
     }
 }
 
@@ -154,18 +154,17 @@ mod tests {
             certificate: Box::new(certificate),
             until: Some(Timestamp::from_secs(30)),
         };
-        let shown = view_of(&Obstacle::Hold(hold.clone()), &InstanceKey::new("db1", 3306));
+        let shown = view_of(&Reason::Hold(hold.clone()), &InstanceKey::new("db1", 3306));
         assert_eq!(shown.kind, "may_lose");
         assert!(shown.reason.contains("held by nobody who answers: 00000000-0000-0000-0000-000000000001:91-100"));
         assert_eq!(shown.until.as_deref(), Some("1970-01-01T00:00:30.000000Z"));
         assert_eq!(shown.remedy.as_deref(), Some("orchestrator-client -c recover -i db1:3306"));
-        assert_eq!(details(&Obstacle::Hold(hold))["MayLose"]["successor"], json!({"host": "db2", "port": 3306}));
+        assert_eq!(details(&Reason::Hold(hold))["MayLose"]["successor"], json!({"host": "db2", "port": 3306}));
     }
 
     #[test]
     fn a_refusal_names_the_hooks_and_what_they_said() {
-        let refused =
-            Obstacle::Refused { by: "PreFailoverProcesses".to_owned(), why: "exit 1; it said: no".to_owned() };
+        let refused = Reason::Refused { by: "PreFailoverProcesses".to_owned(), why: "exit 1; it said: no".to_owned() };
         let shown = view_of(&refused, &InstanceKey::new("db1", 3306));
         assert_eq!((shown.kind.as_str(), shown.until), ("refused_by_hook", None));
         assert_eq!(shown.reason, "a hook of PreFailoverProcesses refused: exit 1; it said: no");
