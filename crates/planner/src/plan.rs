@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use analysis::Code;
 use serde::{Deserialize, Serialize};
-use topology::{GtidSet, InstanceKey, ServerUuid};
+use topology::{BinlogCoordinates, GtidSet, InstanceKey, ServerUuid};
 
 use crate::{Certificate, Choice};
 
@@ -97,6 +97,18 @@ pub enum Action {
         server: InstanceKey,
         /// Its identity, where it is known: another server may have its address by now.
         uuid: Option<ServerUuid>,
+        /// It lives: only its own word that it refuses writes will do.
+        #[serde(default)]
+        confirmed: bool,
+    },
+    /// Waits until the candidate has applied all that the old primary has, which lives and refuses writes.
+    FollowUp {
+        /// The candidate.
+        candidate: InstanceKey,
+        /// The old primary.
+        source: InstanceKey,
+        /// How long it may take.
+        within: Duration,
     },
     /// Cuts the candidate from its source for good and opens it for writes.
     Promote {
@@ -115,6 +127,39 @@ pub enum Action {
         source: InstanceKey,
         /// What to start afterwards.
         start: Threads,
+    },
+    /// Stops the receiver of a replica without GTID and waits until it has applied all it received, which must end here.
+    Settle {
+        /// The replica.
+        replica: InstanceKey,
+        /// The end, in the log of the old primary.
+        at: BinlogCoordinates,
+        /// How long it may take.
+        within: Duration,
+    },
+    /// Lets a settled replica without GTID replicate from another one that settled in the same place, from the end of that
+    /// one's own log, which is read when it is done. Refused once the source takes writes: its end says nothing then.
+    Align {
+        /// The replica.
+        replica: InstanceKey,
+        /// The one to be promoted.
+        source: InstanceKey,
+        /// Where both settled.
+        at: BinlogCoordinates,
+        /// What to start afterwards.
+        start: Threads,
+    },
+    /// Switches the replica's side of semi-synchronous replication, and restarts its receiver for it to take effect.
+    SetSemiSync {
+        /// The replica.
+        replica: InstanceKey,
+        /// On or off.
+        on: bool,
+    },
+    /// Opens a primary for writes that is read-only and should not be.
+    Open {
+        /// The primary.
+        server: InstanceKey,
     },
     /// Cuts a lost replica from its source in a way that can be undone (source host `//host`).
     Detach {
@@ -289,7 +334,7 @@ impl Plan {
         match self.kind {
             kind if kind.promotes() => ended.get(&self.point_of_no_return()) == Some(&Outcome::Done),
             Kind::DeadIntermediate | Kind::DeadGroupMember => {
-                self.steps.iter().any(|step| matches!(step.action, Action::Repoint { .. }) && is_done(step))
+                self.steps.iter().any(|step| step.action.moves().is_some() && is_done(step))
             }
             _ => {
                 let is_over = |step: &Step| matches!(ended.get(&step.number), Some(Outcome::Done | Outcome::Skipped));
@@ -305,15 +350,31 @@ impl Action {
         !matches!(self, Self::RunHooks(_) | Self::Publish { .. } | Self::Downtime { .. })
     }
 
+    /// Returns the replica that it gives a new source, and that source.
+    pub fn moves(&self) -> Option<(&InstanceKey, &InstanceKey)> {
+        match self {
+            Self::Repoint { replica, source, .. } | Self::Align { replica, source, .. } => Some((replica, source)),
+            _ => None,
+        }
+    }
+
     /// Returns the server it concerns, if it is one.
     pub fn server(&self) -> Option<&InstanceKey> {
         match self {
             Self::RunHooks(_) => None,
-            Self::StopReceiver { replica, .. } | Self::Repoint { replica, .. } | Self::Detach { replica } => {
-                Some(replica)
+            Self::StopReceiver { replica, .. }
+            | Self::Repoint { replica, .. }
+            | Self::Settle { replica, .. }
+            | Self::Align { replica, .. }
+            | Self::SetSemiSync { replica, .. }
+            | Self::Detach { replica } => Some(replica),
+            Self::CatchUp { candidate, .. } | Self::Drain { candidate, .. } | Self::FollowUp { candidate, .. } => {
+                Some(candidate)
             }
-            Self::CatchUp { candidate, .. } | Self::Drain { candidate, .. } => Some(candidate),
-            Self::Fence { server, .. } | Self::Promote { server, .. } | Self::Downtime { server, .. } => Some(server),
+            Self::Fence { server, .. }
+            | Self::Promote { server, .. }
+            | Self::Open { server }
+            | Self::Downtime { server, .. } => Some(server),
             Self::Publish { primary } => Some(primary),
         }
     }
@@ -327,6 +388,7 @@ impl fmt::Display for Action {
             Self::StopReceiver { replica, .. } => write!(out, "stop the receiver of {replica}"),
             Self::CatchUp { candidate, donor, .. } => write!(out, "let {candidate} fetch what it lacks from {donor}"),
             Self::Drain { candidate, .. } => write!(out, "let {candidate} apply all it received"),
+            Self::Fence { server, confirmed: true, .. } => write!(out, "make the old primary {server} read-only"),
             Self::Fence { server, .. } => write!(out, "make the old primary {server} read-only, if it can be reached"),
             Self::Promote { server, writable: true, .. } => {
                 write!(out, "promote {server}: forget its source, accept writes")
@@ -335,6 +397,14 @@ impl fmt::Display for Action {
                 write!(out, "promote {server}, leaving replication and read_only to the operator")
             }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
+            Self::FollowUp { candidate, source, .. } => write!(out, "let {candidate} apply all that {source} has"),
+            Self::Settle { replica, at, .. } => write!(out, "let {replica} apply all it received, which ends at {at}"),
+            Self::Align { replica, source, .. } => {
+                write!(out, "let {replica} replicate from {source}, from the end of its log")
+            }
+            Self::SetSemiSync { replica, on: true } => write!(out, "switch semi-synchronous replication on at {replica}"),
+            Self::SetSemiSync { replica, .. } => write!(out, "switch semi-synchronous replication off at {replica}"),
+            Self::Open { server } => write!(out, "let {server} accept writes"),
             Self::Detach { replica } => write!(out, "detach the lost replica {replica}"),
             Self::Publish { primary } => write!(out, "publish {primary} as the primary"),
             Self::Downtime { server, .. } => write!(out, "put {server} into downtime (lost-in-recovery)"),
