@@ -196,11 +196,7 @@ async fn go_by(hub: &Arc<Hub>, key: &InstanceKey, reported: InstanceKey) {
     if &wanted == key || hub.names.known(key) != *key || !lock(&hub.asked_names).insert((key.clone(), wanted.clone())) {
         return;
     }
-    let settings = hub.settings();
-    let mut prober =
-        mysql::Prober::new(wanted.clone(), settings.probing.clone(), crate::settings::probe_settings(&config));
-    let clock = hub.clock;
-    let there = prober.probe(|| clock.now()).await.observation.outcome;
+    let there = hub.prober(&wanted).probe(hub.clock).await.observation.outcome;
     let here = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
     let same = match (&here, &there) {
         (Some(here), Ok(there)) => here.uuid == there.uuid && here.server_id == there.server_id,
