@@ -24,7 +24,7 @@ pub use quorum::Quorum;
 pub use testimony::{Testimony, Witness};
 
 use serde::{Deserialize, Serialize};
-use topology::{Graph, InstanceKey, Snapshot};
+use topology::{Graph, InstanceKey, Snapshot, Watched};
 
 /// What is wrong with one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,10 +67,12 @@ fn examine_all<'a>(
 ) -> impl Iterator<Item = Diagnosis> + 'a {
     let hidden =
         |key: &InstanceKey| snapshot.declared.maintenance(key, snapshot.now).is_some() || policy.ignores.holds(key);
+    // Nobody knows whether there is a server at an address that never answered and from which nobody replicates.
+    let known = |watched: &Watched| watched.instance.is_some() || !graph.replicas(&watched.key).is_empty();
     snapshot
         .watched
         .values()
-        .filter(move |watched| !hidden(&watched.key))
+        .filter(move |watched| known(watched) && !hidden(&watched.key))
         .map(move |watched| examine(Facts::gather(snapshot, graph, policy, watched)))
 }
 

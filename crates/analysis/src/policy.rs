@@ -59,6 +59,17 @@ pub struct Policy {
     pub recovers_intermediate: ClusterFilter,
     /// `RecoverNonWriteableMaster`.
     pub recover_non_writable: bool,
+    /// `ReasonableLockedSemiSyncMasterSeconds`, or the lag where that is 0: how long a primary without enough semi-sync
+    /// replicas may stand still before it is taken for locked.
+    pub locked_semi_sync_after: Duration,
+    /// `EnforceExactSemiSyncReplicas`.
+    pub exact_semi_sync: bool,
+    /// `RecoverLockedSemiSyncMaster`.
+    pub unlock_semi_sync: bool,
+    /// `CoMasterRecoveryMustPromoteOtherCoMaster`.
+    pub only_other_co_primary: bool,
+    /// `ReduceReplicationAnalysisCount`: leave healthy leaves out.
+    pub reduce_analysis: bool,
     /// `PromotionIgnoreHostnameFilters`: never promoted.
     pub never_promote: KeyFilter,
     /// `CandidateInstanceExpireMinutes`: how long a registered promotion rule lasts.
@@ -97,6 +108,11 @@ impl Default for Policy {
             recovers_primary: ClusterFilter::default(),
             recovers_intermediate: ClusterFilter::default(),
             recover_non_writable: false,
+            locked_semi_sync_after: Duration::from_secs(10),
+            exact_semi_sync: false,
+            unlock_semi_sync: false,
+            only_other_co_primary: true,
+            reduce_analysis: true,
             never_promote: KeyFilter::default(),
             rule_expires_after: Duration::from_secs(3600),
             cooldown: Duration::from_secs(3600),

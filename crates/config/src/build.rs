@@ -227,6 +227,7 @@ impl Builder<'_> {
             primary_filters: self.patterns(Id::RecoverMasterClusterFilters, ClusterFilters::compile),
             intermediate_filters: self.patterns(Id::RecoverIntermediateMasterClusterFilters, ClusterFilters::compile),
             ignore: self.patterns(Id::RecoveryIgnoreHostnameFilters, RecoveryIgnore::compile),
+            reduce_analysis: self.bool(Id::ReduceReplicationAnalysisCount),
             detection_block: self.times(Id::FailureDetectionPeriodBlockMinutes, 60),
             recovery_block: self.seconds(Id::RecoveryPeriodBlockSeconds),
             apply_promotion: self.bool(Id::ApplyMySQLPromotionAfterMasterFailover),

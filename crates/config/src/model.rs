@@ -343,6 +343,8 @@ pub struct Recovery {
     pub intermediate_filters: ClusterFilters,
     /// Hosts left out of detection and recovery.
     pub ignore: RecoveryIgnore,
+    /// Leave healthy leaves out of the analysis.
+    pub reduce_analysis: bool,
     /// Within which the same failure is not announced again.
     pub detection_block: Duration,
     /// Within which the same kind of recovery is not repeated on a cluster.

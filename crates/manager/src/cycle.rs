@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use analysis::{Code, Diagnosis};
+use planner::Kind;
 use topology::{InstanceKey, Timestamp};
 
 use crate::hub::Hub;
@@ -43,13 +44,12 @@ pub(crate) async fn run(hub: Arc<Hub>) {
 
 /// Attends to one diagnosis. A death is looked into on fresh evidence before anything is decided: here nothing is.
 fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
-    match diagnosis.code {
-        Code::DeadPrimary
-        | Code::DeadPrimaryAndSomeReplicas
-        | Code::UnreachablePrimary
-        | Code::UnreachablePrimaryWithLaggingReplicas
-        | Code::DeadPrimaryAndReplicas => suspicion::suspect(hub, &diagnosis.subject),
-        _ => {}
+    if diagnosis.code.doubts_life() {
+        suspicion::suspect(hub, &diagnosis.subject);
+    }
+    // What is wrong with a server that answers is looked at once more, too; a moment's state is left alone.
+    if diagnosis.facts.is_valid && settled && Kind::that_repairs(diagnosis.code).is_some() {
+        suspicion::look_into(hub, &diagnosis.subject, diagnosis.code);
     }
     if settled
         && is_told(diagnosis.code)
@@ -72,6 +72,9 @@ fn is_told(code: Code) -> bool {
         Code::DeadPrimaryAndReplicas
             | Code::UnreachablePrimary
             | Code::UnreachablePrimaryWithLaggingReplicas
+            | Code::HungPrimary
+            | Code::UnreachableIntermediateWithLaggingReplicas
+            | Code::DeadIntermediateAndReplicas
             | Code::AllPrimaryReplicasNotReplicating
             | Code::AllPrimaryReplicasNotReplicatingOrDead
     )

@@ -24,6 +24,7 @@ mod hands;
 pub mod hooks;
 mod hub;
 mod mandate;
+mod mending;
 mod names;
 mod narrator;
 mod nodes;

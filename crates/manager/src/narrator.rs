@@ -101,6 +101,9 @@ pub(crate) fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, plan: 
     if let Some(certificate) = &plan.certificate {
         tell(hub, uid, format!("will promote {}; {certificate}", plan.successor));
     }
+    for (replica, source) in plan.steps.iter().filter_map(|step| step.action.moves()) {
+        tell(hub, uid, format!("will move {replica} below {source}"));
+    }
     for lost in &plan.lost {
         tell(hub, uid, format!("will lose {}: {}", lost.key, lost.why));
     }

@@ -74,6 +74,9 @@ impl Observatory {
             watched.checked = Some(ended);
             match outcome {
                 Ok(instance) => {
+                    if watched.instance.as_deref().is_none_or(|before| !before.stands_where(&instance)) {
+                        watched.unchanged_since = Some(began);
+                    }
                     watched.instance = Some(Arc::new(instance));
                     watched.seen = Some(began);
                     watched.latency_us = u64::try_from(ended.since(began).as_micros()).unwrap_or(u64::MAX);

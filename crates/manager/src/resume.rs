@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
-use planner::{Action, Outcome, Plan};
+use planner::{Action, Kind, Outcome, Plan};
 use store::{Applied, Command, Ending, PlanRecord, PlanState, Recovery, StepOutcome};
 use topology::InstanceKey;
 
@@ -99,14 +99,19 @@ async fn resume(hub: &Arc<Hub>, mandate: &Mandate, recovery: Recovery) -> Result
     let was_promoting = began(plan.point_of_no_return());
     look_at_servers(hub, &plan).await;
     let old_primary_lives = hub.observatory.get(&plan.failed).is_some_and(|watched| watched.is_valid());
-    if old_primary_lives && plan.kind.is_about_a_death() && !was_promoting {
+    // One that was to be replaced although it lived is no less to be replaced for living.
+    let supposed_dead = plan.kind.is_about_a_death() && !plan.replaces_a_living_one();
+    if old_primary_lives && supposed_dead && !was_promoting {
         start_receivers_again(hub, mandate, &plan, &record).await;
         let fenced = plan.steps.iter().find(|step| matches!(step.action, Action::Fence { .. }));
         let outcome = fenced.and_then(|fence| record.steps.iter().find(|done| done.number == fence.number));
         // One that began and is not known to have failed may have been done.
         let was_fenced = outcome.is_some_and(|done| matches!(done.outcome, None | Some(StepOutcome::Done)));
-        hands::unfence(hub, mandate, &plan.failed, was_fenced).await?;
-        return close(hub, &uid, epoch, "the primary came back, and nobody had been promoted").await;
+        if fenced.is_some() {
+            // Otherwise it is on record, if at all, for another recovery.
+            hands::unfence(hub, mandate, &plan.failed, was_fenced).await?;
+        }
+        return close(hub, &uid, epoch, "it came back, and nobody had taken its place").await;
     }
     let told = told_again(hub, &recovery, &plan);
     let mut run = Run::new(mandate, uid, epoch, plan, told);
@@ -222,9 +227,12 @@ fn told_again(hub: &Hub, recovery: &Recovery, plan: &Plan) -> hooks::Facts {
         key: recovery.key.clone(),
         cluster_name: recovery.cluster_name.clone(),
         cluster_alias: recovery.cluster_alias.clone(),
-        is_primary: true,
+        is_primary: !matches!(plan.kind, Kind::DeadCoPrimary | Kind::DeadIntermediate | Kind::DeadGroupMember),
+        is_co_primary: plan.kind == Kind::DeadCoPrimary,
+        is_group_member: plan.kind == Kind::DeadGroupMember,
         replicas: recovery.replicas.clone(),
-        recovers_primary: true,
+        recovers_primary: plan.kind.promotes(),
+        recovers_intermediate: matches!(plan.kind, Kind::DeadIntermediate | Kind::DeadGroupMember),
         ..analysis::Facts::default()
     };
     let diagnosis = analysis::Diagnosis { subject: recovery.key.clone(), code, structure: Vec::new(), facts };

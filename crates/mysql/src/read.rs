@@ -282,6 +282,7 @@ fn semi_sync(variables: &Variables, status: &Variables) -> SemiSync {
     let wait_count =
         variables.text(&["rpl_semi_sync_source_wait_for_replica_count", "rpl_semi_sync_master_wait_for_slave_count"]);
     let wait_point = variables.text(&["rpl_semi_sync_source_wait_point", "rpl_semi_sync_master_wait_point"]);
+    let waiting = status.text(&["rpl_semi_sync_source_wait_sessions", "rpl_semi_sync_master_wait_sessions"]);
     SemiSync {
         source: role("master", "source"),
         replica: role("slave", "replica"),
@@ -292,6 +293,7 @@ fn semi_sync(variables: &Variables, status: &Variables) -> SemiSync {
         clients: status.number(&["rpl_semi_sync_source_clients", "rpl_semi_sync_master_clients"]),
         priority: 0,
         unacknowledged: status.number(&["rpl_semi_sync_source_no_tx", "rpl_semi_sync_master_no_tx"]),
+        waiting_sessions: waiting.parse().ok(),
     }
 }
 

@@ -8,7 +8,9 @@ use analysis::{Facts, Policy};
 use topology::{BinlogCoordinates, Instance, InstanceKey, Snapshot, ThreadState};
 
 use crate::steps::{Steps, threads_to_start};
-use crate::{Action, Certificate, Choice, Hold, HookList, Kind, Lost, Plan, Rejection, Request, dead_primary, rehoming};
+use crate::{
+    Action, Certificate, Choice, Hold, HookList, Kind, Lost, Plan, Rejection, Request, dead_primary, rehoming,
+};
 
 /// Returns the plan.
 pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy, facts: &Facts, request: &Request) -> Result<Plan, Hold> {
@@ -18,7 +20,9 @@ pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy, facts: &Facts, request:
     if let Some(key) = still_applying(snapshot, policy, facts, &replicas) {
         return Err(Hold::StillApplying { key });
     }
-    let end = replicas.iter().filter_map(|replica| place(replica)).max().cloned().unwrap_or_default();
+    let Some(end) = replicas.iter().filter_map(|replica| place(replica)).max().cloned() else {
+        return Err(Hold::NoGtid);
+    };
     let choice = choose(snapshot, policy, facts, request, &answers, &end);
     if let Some(asked) = &request.candidate
         && choice.chosen.as_ref() != Some(asked)
@@ -53,12 +57,7 @@ fn place(replica: &Instance) -> Option<&BinlogCoordinates> {
 
 /// Returns a replica that may still apply what it received. The rest of a transaction that was cut off in the middle looks
 /// alike and never comes to an end, so that is not waited for for ever.
-fn still_applying(
-    snapshot: &Snapshot,
-    policy: &Policy,
-    facts: &Facts,
-    replicas: &[&Instance],
-) -> Option<InstanceKey> {
+fn still_applying(snapshot: &Snapshot, policy: &Policy, facts: &Facts, replicas: &[&Instance]) -> Option<InstanceKey> {
     let applies = |replica: &&&Instance| {
         replica.channel().is_some_and(|channel| {
             channel.applier == ThreadState::Running && channel.read > channel.executed && channel.delay_secs == 0
@@ -116,7 +115,9 @@ fn sort_out<'a>(
             (_, Some(why)) => format!("the new primary {why}"),
             (at, None) => {
                 let at = at.map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-                format!("stands at {at} of the old primary's log and the new primary at {end}: without GTID nobody can tell where to go on")
+                format!(
+                    "stands at {at} of the old primary's log and the new primary at {end}: without GTID nobody can tell where to go on"
+                )
             }
         };
         lost.push(Lost { key: key.clone(), why, is_reachable: true });

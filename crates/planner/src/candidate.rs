@@ -63,6 +63,13 @@ pub enum Rejection {
         /// What differs.
         what: String,
     },
+    /// Without GTID: another replica has applied more of the old primary's log.
+    NotAsFar {
+        /// How far it has come.
+        at: topology::BinlogCoordinates,
+        /// How far the other one has.
+        end: topology::BinlogCoordinates,
+    },
     /// It lacks transactions that no reachable replica which could serve them to it has.
     CannotCatchUp {
         /// What it lacks.
@@ -88,6 +95,7 @@ impl fmt::Display for Rejection {
             Self::Lags { secs: None } => write!(out, "its lag is unknown"),
             Self::Unapplied => write!(out, "has not applied all it received"),
             Self::AheadOfOthers { what } => write!(out, "{what} than most of its siblings"),
+            Self::NotAsFar { at, end } => write!(out, "stands at {at} of the old primary's log, another one at {end}"),
             Self::CannotCatchUp { lacks } => write!(out, "lacks {lacks}, and nobody can serve it"),
         }
     }

@@ -42,8 +42,7 @@ fn choose(rehoming: &Rehoming<'_>, request: &Request) -> Result<Moves, Hold> {
     let mut why_not = BTreeMap::new();
     let siblings = rehoming.siblings();
     let (near, far): (Vec<_>, Vec<_>) = siblings.into_iter().partition(|sibling| rehoming.is_near(sibling));
-    let above: Vec<&Instance> =
-        rehoming.ancestors().iter().filter_map(|key| rehoming.snapshot.instance(key)).collect();
+    let above: Vec<&Instance> = rehoming.ancestors().iter().filter_map(|key| rehoming.snapshot.instance(key)).collect();
     let elsewhere: Vec<&Instance> = far.iter().chain(&above).copied().collect();
     let mut moves = Moves::default();
     if let Some(asked) = &request.candidate {

@@ -4,11 +4,11 @@
 //! another replica has → it applies all it received, while the old primary is fenced as far as it can be reached → it is
 //! promoted → the others move below it, and the world is told → lost servers are detached and put into downtime → hooks.
 
-use analysis::{Facts, Policy, Testimony};
-use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
+use analysis::{Facts, Policy};
+use topology::{GtidSet, Instance, InstanceKey, Snapshot};
 
-use crate::steps::Steps;
-use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Threads};
+use crate::steps::{Steps, threads_to_start};
+use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Request};
 
 /// Returns the plan that promotes `successor`, the choice's best.
 pub(crate) fn plan(
@@ -17,8 +17,9 @@ pub(crate) fn plan(
     facts: &Facts,
     choice: Choice,
     successor: &InstanceKey,
-    with_hooks: bool,
+    request: &Request,
 ) -> Plan {
+    let with_hooks = !request.skip_hooks;
     let answers = answers(snapshot, facts);
     let certificate = Certificate::of(snapshot, facts, &choice, &answers);
     let mut lost = Vec::new();
@@ -53,7 +54,7 @@ pub(crate) fn plan(
     let until = choice.held_together.clone();
     steps.stage(true, [Action::Drain { candidate: successor.clone(), until, within: policy.drain_timeout }]);
     let uuid = failed.and_then(|failed| failed.uuid.clone());
-    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid }]);
+    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid, confirmed: false }]);
     steps.stage(
         true,
         [Action::Promote {
@@ -87,7 +88,7 @@ pub(crate) fn plan(
         cluster: facts.cluster_name.clone(),
         failed: facts.key.clone(),
         successor: successor.clone(),
-        command: String::new(),
+        command: request.command.clone(),
         choice,
         certificate: Some(certificate),
         lost,
@@ -116,11 +117,4 @@ fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option
     // Received and not applied transactions are fetched again: moving a replica drops its relay log.
     let needs = held.subtract(executed).intersect(purged);
     (!needs.is_empty()).then(|| format!("needs transactions that the new primary has purged: {needs}"))
-}
-
-/// A receiver that an operator stopped stays stopped; so does an applier that was stopped without an error.
-fn threads_to_start(replica: &Instance) -> Threads {
-    let Some(channel) = replica.channel() else { return Threads { receiver: true, applier: true } };
-    let applier_stopped = channel.applier == ThreadState::Stopped && channel.applier_errno == 0;
-    Threads { receiver: Testimony::of(channel) != Testimony::Silent, applier: !applier_stopped }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use topology::{Cluster, Graph, InstanceKey, Snapshot};
 
 use crate::decide::plan_for;
-use crate::{Certificate, Choice, Context, Decision, Hold, PastRecovery, Request, decide};
+use crate::{Certificate, Choice, Context, Decision, Hold, PastRecovery, Request, dead_co_primary, decide};
 
 /// What would happen to a cluster now, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +78,8 @@ pub fn explain(
 fn rehearse(primary: &Diagnosis, context: Context<'_>) -> Rehearsal {
     // As if it had failed just now: everything known is then as old as the failure.
     let mut supposed = primary.clone();
-    supposed.code = analysis::Code::DeadPrimary;
+    let heads_ring = supposed.facts.is_co_primary;
+    supposed.code = if heads_ring { analysis::Code::DeadCoPrimary } else { analysis::Code::DeadPrimary };
     // Every node of ours would see that, as this one does.
     supposed.facts.is_confirmed_dead = true;
     supposed.facts.voters = 1;
@@ -87,7 +88,11 @@ fn rehearse(primary: &Diagnosis, context: Context<'_>) -> Rehearsal {
         Decision::Hold(hold) => Some(hold),
         Decision::Act(_) => None,
     };
-    match plan_for(context.snapshot, context.policy, &supposed.facts, context.request) {
+    let planned = match heads_ring {
+        true => dead_co_primary::plan(context, &supposed.facts),
+        false => plan_for(context.snapshot, context.policy, &supposed.facts, context.request),
+    };
+    match planned {
         Ok(plan) => Rehearsal {
             hold,
             steps: plan.steps.iter().map(|step| step.action.to_string()).collect(),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Choice, Flaw};
+use crate::{Choice, Flaw, Lost};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,45 @@ pub enum Hold {
     },
     /// Replicas do not use GTID.
     NoGtid,
+    /// Nothing is configured that would be done about it.
+    SwitchedOff {
+        /// Which keys are not set.
+        keys: String,
+    },
+    /// A server above the failed one is dead too, and its recovery comes first: it decides where these replicas go.
+    AboveFirst {
+        /// That server.
+        above: InstanceKey,
+    },
+    /// None of its replicas can be moved.
+    NowhereToGo {
+        /// Every replica and why not.
+        lost: Vec<Lost>,
+    },
+    /// A primary that somebody wants replaced lives, and cannot be closed to writes from here.
+    CannotBeClosed {
+        /// What shows that it lives.
+        signs: Vec<String>,
+    },
+    /// There is no replica whose semi-synchronous replication could be switched.
+    NoSemiSyncReplica {
+        /// How many the primary waits for.
+        wanted: usize,
+        /// How many replicas may acknowledge.
+        possible: usize,
+        /// How many are missing.
+        missing: usize,
+    },
+    /// Another server takes writes, or did when it was last seen.
+    AnotherWritable {
+        /// That server.
+        key: InstanceKey,
+    },
+    /// A replica without GTID has not applied all it received: where it will end is not known yet.
+    StillApplying {
+        /// The replica.
+        key: InstanceKey,
+    },
     /// The plan would break a rule; a defect of ours, and nothing was done.
     UnsafePlan {
         /// What is wrong with it.
@@ -126,10 +165,24 @@ impl Hold {
         }
     }
 
+    /// True when it may end by itself within moments.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::NotWitnessed
+                | Self::TooFewWitnesses { .. }
+                | Self::RestartGrace { .. }
+                | Self::Running { .. }
+                | Self::AboveFirst { .. }
+                | Self::StillApplying { .. }
+        )
+    }
+
     /// Returns the command that would lift it, if there is one.
     pub fn remedy(&self, subject: &InstanceKey) -> Option<String> {
         match self {
             Self::NotAutomated { .. }
+            | Self::SwitchedOff { .. }
             | Self::Downtimed { .. }
             | Self::RestartGrace { .. }
             | Self::TooFewWitnesses { .. } => Some(format!("orchestrator-client -c recover -i {subject}")),
@@ -203,7 +256,31 @@ impl fmt::Display for Hold {
                 Ok(())
             }
             Self::WrongCandidate { asked, why } => write!(out, "{asked} cannot be promoted: {why}"),
-            Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
+            Self::NoGtid => write!(
+                out,
+                "its replicas do not use GTID, and that they stand in the same place of its log is not known"
+            ),
+            Self::SwitchedOff { keys } => write!(out, "{keys}"),
+            Self::AboveFirst { above } => {
+                write!(out, "{above}, above it, is dead too and is recovered first: that decides where the replicas go")
+            }
+            Self::NowhereToGo { lost } => {
+                write!(out, "none of its replicas can be moved")?;
+                lost.iter().try_for_each(|lost| write!(out, "; {}: {}", lost.key, lost.why))
+            }
+            Self::CannotBeClosed { signs } => write!(
+                out,
+                "it lives and cannot be closed to writes from here: {}; if it must be replaced, stop the receivers of its replicas",
+                signs.join(", ")
+            ),
+            Self::NoSemiSyncReplica { wanted, possible, missing } => write!(
+                out,
+                "it waits for {wanted} semi-synchronous replicas, {missing} are missing, and of {possible} that may acknowledge (DetectSemiSyncEnforcedQuery) none can be switched"
+            ),
+            Self::AnotherWritable { key } => write!(out, "{key} takes writes, or did when it was last seen"),
+            Self::StillApplying { key } => {
+                write!(out, "{key} does not use GTID and still applies what it received: its place is not final")
+            }
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
                 write!(out, "the plan would break a rule: {}", flaws.join("; "))

@@ -9,15 +9,23 @@
 //! a tree, at most one writable head, nobody ahead of the new primary is attached below it.
 #![warn(missing_docs)]
 
+mod by_position;
 mod candidate;
 mod certificate;
+mod dead_co_primary;
+mod dead_group_member;
+mod dead_intermediate;
 mod dead_primary;
 mod decide;
 mod explain;
 mod hold;
 mod lint;
+mod living_primary;
+mod non_writable;
 mod plan;
 mod receivers;
+mod rehoming;
+mod semi_sync;
 mod steps;
 
 pub use candidate::{Candidate, Choice, Preference, Rejection};
@@ -28,3 +36,4 @@ pub use hold::Hold;
 pub use lint::{Flaw, lint};
 pub use plan::{Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
 pub use receivers::receivers_to_restart;
+pub use rehoming::possible_sources;

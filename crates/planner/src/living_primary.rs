@@ -67,11 +67,7 @@ pub(crate) fn plan(
 }
 
 /// Returns the replicas that can follow `successor`, and the others with the reason.
-fn sort_out<'a>(
-    snapshot: &'a Snapshot,
-    facts: &Facts,
-    successor: &InstanceKey,
-) -> (Vec<&'a Instance>, Vec<Lost>) {
+fn sort_out<'a>(snapshot: &'a Snapshot, facts: &Facts, successor: &InstanceKey) -> (Vec<&'a Instance>, Vec<Lost>) {
     let (mut kept, mut lost) = (Vec::new(), Vec::new());
     let errant = |key: &InstanceKey| facts.errant.iter().find(|(replica, _)| replica == key).map(|(_, set)| set);
     let Some(source) = snapshot.instance(successor) else { return (kept, lost) };

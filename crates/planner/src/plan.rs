@@ -61,6 +61,11 @@ pub struct Threads {
     pub applier: bool,
 }
 
+impl Threads {
+    /// Both.
+    pub const BOTH: Self = Self { receiver: true, applier: true };
+}
+
 /// What one step does. Each is idempotent: doing it twice leaves the servers as doing it once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
@@ -255,6 +260,15 @@ impl Kind {
     pub fn that_repairs(code: Code) -> Option<Self> {
         match code {
             Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas => Some(Self::DeadPrimary),
+            Code::DeadCoPrimary | Code::DeadCoPrimaryAndSomeReplicas => Some(Self::DeadCoPrimary),
+            Code::DeadIntermediate
+            | Code::DeadIntermediateAndSomeReplicas
+            | Code::DeadIntermediateWithSingleReplicaFailingToConnect
+            | Code::AllIntermediateReplicasFailingToConnectOrDead => Some(Self::DeadIntermediate),
+            Code::DeadGroupMemberWithReplicas => Some(Self::DeadGroupMember),
+            Code::LockedSemiSyncPrimary => Some(Self::LockedSemiSync),
+            Code::PrimaryWithTooManySemiSyncReplicas => Some(Self::TooManySemiSync),
+            Code::NoWritablePrimary => Some(Self::NonWritablePrimary),
             _ => None,
         }
     }
@@ -325,6 +339,11 @@ impl Plan {
     /// that promotes nobody.
     pub fn point_of_no_return(&self) -> u32 {
         self.steps.iter().find(|step| matches!(step.action, Action::Promote { .. })).map_or(0, |step| step.number)
+    }
+
+    /// True when the server that is replaced lived when the plan was made.
+    pub fn replaces_a_living_one(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Fence { confirmed: true, .. }))
     }
 
     /// True when steps that ended so, by number, have brought what the plan is for: a new primary; a new source for at least
@@ -402,7 +421,9 @@ impl fmt::Display for Action {
             Self::Align { replica, source, .. } => {
                 write!(out, "let {replica} replicate from {source}, from the end of its log")
             }
-            Self::SetSemiSync { replica, on: true } => write!(out, "switch semi-synchronous replication on at {replica}"),
+            Self::SetSemiSync { replica, on: true } => {
+                write!(out, "switch semi-synchronous replication on at {replica}")
+            }
             Self::SetSemiSync { replica, .. } => write!(out, "switch semi-synchronous replication off at {replica}"),
             Self::Open { server } => write!(out, "let {server} accept writes"),
             Self::Detach { replica } => write!(out, "detach the lost replica {replica}"),

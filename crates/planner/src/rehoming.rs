@@ -228,7 +228,8 @@ impl<'a> Rehoming<'a> {
     fn waits(&self, moves: &Moves) -> Vec<Action> {
         let mut needed: BTreeMap<&InstanceKey, GtidSet> = BTreeMap::new();
         for (replica, source) in &moves.moves {
-            let (Some(replica), Some(server)) = (self.snapshot.instance(replica), self.snapshot.instance(source)) else {
+            let (Some(replica), Some(server)) = (self.snapshot.instance(replica), self.snapshot.instance(source))
+            else {
                 continue;
             };
             let is_leader = moves.leader.as_ref().is_some_and(|(leader, _)| leader == source);

@@ -385,6 +385,7 @@ impl Story {
         let request = Request {
             candidate: lookup(args, "candidate").map(key),
             skip_hooks: true,
+            command: lookup(args, "command").unwrap_or("").to_owned(),
             forced: lookup(args, "forced").is_some(),
         };
         let snapshot = self.snapshot();

@@ -28,6 +28,10 @@ pub struct Watched {
     pub failures: u32,
     /// How long the last good probe took, in microseconds.
     pub latency_us: u64,
+    /// When the end of its binary log or the state of its semi-synchronous replication last changed, as far as good
+    /// probes saw. [`Timestamp::FIRST`] where it is only known that this was long ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged_since: Option<Timestamp>,
     /// When this address was first heard of.
     pub first_heard: Timestamp,
     /// When the receivers of its replicas were last restarted to see whether they can connect.

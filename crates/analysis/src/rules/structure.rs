@@ -15,8 +15,8 @@ pub(crate) fn structure(facts: &Facts) -> Vec<Structure> {
         (mixed > 0 && row > 0, Structure::MixedAndRowLogging),
         (facts.logging_lines > 1, Structure::MultipleMajorVersionsLogging),
         (facts.logging_replicas == 0 && count > 1, Structure::NoLoggingReplicas),
-        (count > 1 && !all_by_gtid(facts), Structure::NoFailoverSupport),
-        (facts.is_valid && facts.is_read_only, Structure::NoWritablePrimary),
+        (count > 1 && !can_be_moved(facts), Structure::NoFailoverSupport),
+        (facts.is_read_only, Structure::NoWritablePrimary),
         (semi_sync_fell_back(facts), Structure::NotEnoughSemiSyncReplicas),
     ];
     if facts.is_primary {
@@ -33,10 +33,9 @@ pub(crate) fn structure(facts: &Facts) -> Vec<Structure> {
     found
 }
 
-fn all_by_gtid(facts: &Facts) -> bool {
-    let valid = facts.valid_replicas;
-    // With no valid replica nothing is known: a remark about it would be noise beside the real problem.
-    valid == 0 || facts.mysql_gtid_replicas == valid || facts.mariadb_gtid_replicas == valid
+fn can_be_moved(facts: &Facts) -> bool {
+    let by = [facts.mysql_gtid_replicas, facts.mariadb_gtid_replicas, facts.binlog_server_replicas];
+    by.into_iter().any(|count| count > 0 && count == facts.valid_replicas)
 }
 
 fn semi_sync_fell_back(facts: &Facts) -> bool {

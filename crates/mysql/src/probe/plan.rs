@@ -54,10 +54,12 @@ const STATUS: &[&str] = &[
     "Rpl_semi_sync_master_clients",
     "Rpl_semi_sync_master_no_tx",
     "Rpl_semi_sync_master_status",
+    "Rpl_semi_sync_master_wait_sessions",
     "Rpl_semi_sync_slave_status",
     "Rpl_semi_sync_source_clients",
     "Rpl_semi_sync_source_no_tx",
     "Rpl_semi_sync_source_status",
+    "Rpl_semi_sync_source_wait_sessions",
     "Rpl_semi_sync_replica_status",
 ];
 
