@@ -12,6 +12,7 @@ use planner::{Explanation, Hold, Request};
 use store::{Applied, Command, NodeId, Store};
 use topology::{InstanceKey, Timestamp, Unreachable};
 
+use crate::forced::Forced;
 use crate::hub::{Hub, View, lock};
 use crate::mandate::Mandate;
 use crate::nodes::Lookout;
@@ -19,7 +20,7 @@ use crate::observatory::Observatory;
 use crate::recovery::{self, Recovered};
 use crate::seat::Seat;
 use crate::world::World;
-use crate::{Error, audit, caretaker, cycle, discovery, fleet, hands, mandate, nodes, suspicion, watcher};
+use crate::{Error, audit, caretaker, cycle, discovery, fleet, forced, hands, mandate, nodes, suspicion, watcher};
 
 /// Reads the configuration again, with one more file behind the others; gives all problems at once.
 pub type Reload = dyn Fn(&Config, Option<&Path>) -> Result<(Config, Vec<Finding>), Vec<String>> + Send + Sync;
@@ -331,6 +332,15 @@ impl Manager {
         let (hub_of_task, under, snapshot) = (Arc::clone(hub), mandate.clone(), view.snapshot);
         let recovery = async move { recovery::consider(&hub_of_task, &under, &snapshot, &diagnosis, &request).await };
         hub.recover(&mandate, recovery).await
+    }
+
+    /// Replaces the primary of a cluster because a person says so; one that lives is closed to writes first, for certain.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when it cannot be closed or nobody can be promoted; [`Error::Ambiguous`] when the cluster has not
+    /// exactly one primary; [`Error::Refused`] and [`Error::Consensus`] as [`Manager::recover`].
+    pub async fn replace_primary(&self, cluster: &str, request: Request) -> Result<Forced, Error> {
+        forced::replace(&self.hub, cluster, request).await
     }
 
     /// Changes declared state.

@@ -19,6 +19,7 @@ mod discovery;
 mod executor;
 mod fencing;
 mod fleet;
+mod forced;
 mod handle;
 mod hands;
 pub mod hooks;
@@ -41,6 +42,7 @@ mod watcher;
 mod world;
 
 pub use clock::Clock;
+pub use forced::Forced;
 pub use handle::{Health, Manager, Mode, Reload};
 pub use hub::View;
 pub use recovery::Recovered;
@@ -69,6 +71,9 @@ pub enum Error {
     /// The instance is not known.
     #[error("instance {0} is not known: discover it first")]
     Unknown(InstanceKey),
+    /// It is not clear which server is meant.
+    #[error("{0}")]
+    Ambiguous(String),
     /// The address is not to be watched.
     #[error("{key} is not discovered: {why}")]
     NotDiscovered {

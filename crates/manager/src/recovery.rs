@@ -44,7 +44,13 @@ pub(crate) async fn consider(
     let context = Context { snapshot, policy: &policy, past: &past, running: running.as_deref(), request };
     let decision = planner::decide(diagnosis, context);
     match decision {
-        Decision::Hold(hold @ (Hold::RestartGrace { .. } | Hold::Running { .. })) => return Err(Error::Held(hold)),
+        Decision::Hold(
+            hold @ (Hold::RestartGrace { .. }
+            | Hold::Running { .. }
+            | Hold::AboveFirst { .. }
+            | Hold::StillApplying { .. }
+            | Hold::CannotBeClosed { .. }),
+        ) => return Err(Error::Held(hold)),
         // Told and not put on record: by all that is known it is no failure, or the others were not heard yet.
         Decision::Hold(hold @ Hold::SeenByOthers { .. }) => {
             hold_back(hub, diagnosis, &hold).await;

@@ -5,8 +5,9 @@ mod stage;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab::{Fleet, FleetBuilder, Product, Tree, Writer, WriterOptions};
+use lab::{Fleet, FleetBuilder, Product, Tree, Watcher, Writer, WriterOptions};
 use manager::{Manager, Mode};
+use planner::Request;
 use store::{Page, RecoveryFilter, Store};
 use topology::InstanceKey;
 
@@ -132,6 +133,191 @@ async fn primary_and_intermediate_are_killed_together() -> anyhow::Result<()> {
         let state = stage.fleet.server(replica).replica_state().await?.expect("a replica");
         assert!(alive.contains(&state.source) && alive.contains(&new), "{state:?}");
         stage.fleet.server(replica).replicating_from(&state.source, Duration::from_secs(10)).await?;
+    }
+    stage.end().await;
+    Ok(())
+}
+
+fn forced(command: &str, candidate: Option<&InstanceKey>) -> Request {
+    Request { candidate: candidate.cloned(), skip_hooks: false, forced: true, command: command.to_owned() }
+}
+
+/// Under load and without semi-sync: it is closed first, so that nothing is lost, and never are two open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_living_primary_is_replaced_by_force() -> anyhow::Result<()> {
+    let stage = Stage::set(Fleet::builder().primary_with_replicas(2), ALL).await?;
+    let writer = Writer::start(&stage.fleet, WriterOptions::default());
+    let watcher = Watcher::start(&stage.fleet);
+    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
+    let cluster = stage.key(0).to_string();
+    let asked = Instant::now();
+    let outcome = stage.manager.replace_primary(&cluster, forced("force-master-failover", None)).await?;
+    eprintln!("replaced after {:?}", asked.elapsed());
+    let new = outcome.recovered.successor.expect("a new primary");
+    stage.recovered("DeadPrimary").await;
+    assert!(!stage.fleet.server(0).is_writable().await?);
+    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
+    // And on to the other one, which somebody names.
+    let other = stage.fleet.servers()[1..].iter().find(|server| *server.key() != new).expect("another").key().clone();
+    let cluster = new.to_string();
+    let outcome = eventually_ok(&stage.manager, &cluster, || forced("force-master-takeover", Some(&other))).await;
+    assert_eq!(outcome.recovered.successor.as_ref(), Some(&other));
+    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
+    let record = writer.stop().await;
+    let two = watcher.stop().await;
+    assert!(two.is_empty(), "two writable primaries: {two:?}");
+    let verified = record.verify(stage.fleet.find(&other).expect("it is in the fleet")).await?;
+    assert!(verified.missing.is_empty(), "lost: {:?}", verified.missing);
+    stage.end().await;
+    Ok(())
+}
+
+/// Asks again while a cluster of this name or its replicas are not known yet.
+async fn eventually_ok(manager: &Manager, cluster: &str, request: impl Fn() -> Request) -> manager::Forced {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match manager.replace_primary(cluster, request()).await {
+            Ok(outcome) => return outcome,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Servers 0 and 1 replicate from each other; server 2 from `of`.
+async fn ring(of: usize) -> anyhow::Result<Stage> {
+    let fleet = Fleet::builder().tree(Tree::of(&[None, Some(0), Some(of)])?).build().await?;
+    fleet.server(0).replicate_from(fleet.server(1).key()).await?;
+    fleet.server(0).replicating_from(fleet.server(1).key(), Duration::from_secs(10)).await?;
+    let manager = manage(&fleet, ALL).await?;
+    eventually("the ring is seen", Duration::from_secs(10), || {
+        manager.view().graph.is_co_primary(fleet.server(0).key()).then_some(())
+    })
+    .await;
+    Ok(Stage { fleet, manager })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_writable_co_primary_is_killed() -> anyhow::Result<()> {
+    let stage = ring(0).await?;
+    stage.fleet.server(0).kill9()?;
+    let recovery = stage.recovered("DeadCoPrimary").await;
+    assert!(recovery.is_successful && recovery.lost.is_empty(), "{recovery:?}");
+    assert_eq!(recovery.successor.as_ref(), Some(stage.key(1)));
+    assert!(stage.fleet.server(1).is_writable().await?);
+    assert_eq!(stage.fleet.server(1).replica_state().await?, None);
+    stage.follows(2, 1).await?;
+    stage.end().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_closed_co_primary_is_killed() -> anyhow::Result<()> {
+    let stage = ring(1).await?;
+    let writer = Writer::start(&stage.fleet, WriterOptions::default());
+    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
+    stage.fleet.server(1).kill9()?;
+    let recovery = stage.recovered("DeadCoPrimary").await;
+    assert!(recovery.is_successful && recovery.lost.is_empty(), "{recovery:?}");
+    assert_eq!(recovery.successor.as_ref(), Some(stage.key(0)));
+    stage.follows(2, 0).await?;
+    writer.commits_again(Instant::now(), Duration::from_secs(5)).await?;
+    writer.stop().await;
+    stage.end().await;
+    Ok(())
+}
+
+const SEMI_SYNC: &str = r#", "InstancePollSeconds": 1, "DetectSemiSyncEnforcedQuery": "select 1""#;
+
+async fn is_acknowledging(stage: &Stage, index: usize) -> anyhow::Result<bool> {
+    let sql = "show global status like 'Rpl_semi_sync_replica_status'";
+    let rows = stage.fleet.server(index).sql(sql).await?;
+    Ok(rows.first().and_then(|row| row.get(1)) == Some("ON"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_primary_gets_a_semi_sync_replica() -> anyhow::Result<()> {
+    let extra =
+        format!(r#"{SEMI_SYNC}, "RecoverLockedSemiSyncMaster": true, "ReasonableLockedSemiSyncMasterSeconds": 1"#);
+    let stage = Stage::set(Fleet::builder().primary_with_replicas(2).semi_sync(1), &extra).await?;
+    let writer = Writer::start(&stage.fleet, WriterOptions::default());
+    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
+    for replica in &stage.fleet.servers()[1..] {
+        replica
+            .sql("SET GLOBAL rpl_semi_sync_replica_enabled=0; STOP REPLICA IO_THREAD; START REPLICA IO_THREAD")
+            .await?;
+    }
+    let locked = Instant::now();
+    let recovery = stage.recovered("LockedSemiSync").await;
+    assert!(recovery.is_successful, "{recovery:?}");
+    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
+    eprintln!("writes go on {:?} after the lock", locked.elapsed());
+    let acknowledging = [is_acknowledging(&stage, 1).await?, is_acknowledging(&stage, 2).await?];
+    assert_eq!(acknowledging.iter().filter(|on| **on).count(), 1, "no more than are missing");
+    writer.stop().await;
+    stage.end().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_semi_sync_replicas_are_switched_off() -> anyhow::Result<()> {
+    let extra = format!(r#"{SEMI_SYNC}, "EnforceExactSemiSyncReplicas": true"#);
+    let stage = Stage::set(Fleet::builder().primary_with_replicas(3).semi_sync(1), &extra).await?;
+    let recovery = stage.recovered("TooManySemiSync").await;
+    assert!(recovery.is_successful, "{recovery:?}");
+    let mut acknowledging = 0;
+    for index in 1..=3 {
+        acknowledging += usize::from(is_acknowledging(&stage, index).await?);
+    }
+    assert_eq!(acknowledging, 1);
+    for index in 1..=3 {
+        stage.follows(index, 0).await?;
+    }
+    stage.end().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_is_read_only_is_opened() -> anyhow::Result<()> {
+    let extra = r#", "InstancePollSeconds": 1, "RecoverNonWriteableMaster": true"#;
+    let stage = Stage::set(Fleet::builder().primary_with_replicas(1), extra).await?;
+    stage.fleet.server(0).set_writable(false).await?;
+    let recovery = stage.recovered("NonWritablePrimary").await;
+    assert!(recovery.is_successful, "{recovery:?}");
+    assert!(stage.fleet.server(0).is_writable().await?);
+    assert!(!stage.fleet.server(1).is_writable().await?);
+    stage.end().await;
+    Ok(())
+}
+
+/// Replicas that do not use GTID and stopped in the same place are all kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_without_gtid_are_aligned() -> anyhow::Result<()> {
+    let fleet = Fleet::builder().primary_with_replicas(3).build().await?;
+    for replica in &fleet.servers()[1..] {
+        replica.sql("STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_AUTO_POSITION=0; START REPLICA").await?;
+        replica.replicating_from(fleet.server(0).key(), Duration::from_secs(10)).await?;
+    }
+    let stage = Stage { manager: manage(&fleet, ALL).await?, fleet };
+    let writer = Writer::start(&stage.fleet, WriterOptions::default());
+    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
+    let first = writer.stop().await;
+    stage.fleet.in_sync_with(stage.fleet.server(0), Duration::from_secs(10)).await?;
+    stage.fleet.server(0).kill9()?;
+    let recovery = stage.recovered("DeadPrimary").await;
+    assert!(recovery.is_successful && recovery.lost.is_empty(), "{recovery:?}");
+    let new = recovery.successor.expect("a new primary");
+    let new = stage.fleet.find(&new).expect("it is in the fleet");
+    let verified = first.verify(new).await?;
+    assert!(verified.missing.is_empty(), "lost: {:?}", verified.missing);
+    let writer = Writer::start(&stage.fleet, WriterOptions::default());
+    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
+    let second = writer.stop().await;
+    for replica in stage.fleet.servers()[1..].iter().filter(|server| server.key() != new.key()) {
+        replica.replicating_from(new.key(), Duration::from_secs(10)).await?;
+        replica.has_executed(&new.executed().await?, Duration::from_secs(10)).await?;
+        let verified = second.verify(replica).await?;
+        assert!(verified.missing.is_empty(), "{} lacks {:?}", replica.key(), verified.missing);
     }
     stage.end().await;
     Ok(())

@@ -5,6 +5,7 @@ mod audit;
 mod candidates;
 mod clusters;
 mod downtime;
+mod forced;
 pub(crate) mod health;
 mod instances;
 mod maintenance;
@@ -43,6 +44,7 @@ pub(crate) fn table() -> Vec<Route> {
         candidates::routes(),
         analysis::routes(),
         recovery::routes(),
+        forced::routes(),
         audit::routes(),
         meta::routes(),
     ]
