@@ -48,7 +48,8 @@ fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
         suspicion::suspect(hub, &diagnosis.subject);
     }
     // What is wrong with a server that answers is looked at once more, too; a moment's state is left alone.
-    if diagnosis.facts.is_valid && settled && Kind::that_repairs(diagnosis.code).is_some() {
+    let lasts = settled || diagnosis.code == Code::LockedSemiSyncPrimary;
+    if diagnosis.facts.is_valid && lasts && Kind::that_repairs(diagnosis.code).is_some() {
         suspicion::look_into(hub, &diagnosis.subject, diagnosis.code);
     }
     if settled

@@ -125,7 +125,8 @@ pub(crate) fn evidence(facts: &Evidence) -> String {
     };
     let witnesses = facts.witnesses.iter().map(says).chain(facts.elsewhere.iter().map(ToString::to_string));
     let witnesses: Vec<String> = witnesses.collect();
-    format!("evidence: {} fails here ({failure}); {}", facts.key, witnesses.join("; "))
+    let here = if facts.is_valid { "answers here".to_owned() } else { format!("fails here ({failure})") };
+    format!("evidence: {} {here}; {}", facts.key, witnesses.join("; "))
 }
 
 /// Tells how a step went.

@@ -240,21 +240,26 @@ async fn a_locked_primary_gets_a_semi_sync_replica() -> anyhow::Result<()> {
     let extra =
         format!(r#"{SEMI_SYNC}, "RecoverLockedSemiSyncMaster": true, "ReasonableLockedSemiSyncMasterSeconds": 1"#);
     let stage = Stage::set(Fleet::builder().primary_with_replicas(2).semi_sync(1), &extra).await?;
-    let writer = Writer::start(&stage.fleet, WriterOptions::default());
-    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
     for replica in &stage.fleet.servers()[1..] {
         replica
             .sql("SET GLOBAL rpl_semi_sync_replica_enabled=0; STOP REPLICA IO_THREAD; START REPLICA IO_THREAD")
             .await?;
     }
     let locked = Instant::now();
-    let recovery = stage.recovered("LockedSemiSync").await;
-    assert!(recovery.is_successful, "{recovery:?}");
-    writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
+    let waiting = stage.fleet.server(0).sql("CREATE DATABASE waits_for_a_replica");
+    let another = async {
+        let recovery = stage.recovered("LockedSemiSync").await;
+        eprintln!("recovered {:?} after the lock", locked.elapsed());
+        // The next commit is acknowledged, and with it those that waited.
+        stage.fleet.server(0).sql("CREATE DATABASE is_acknowledged").await.map(|_| recovery)
+    };
+    let (written, recovery) = tokio::join!(waiting, another);
     eprintln!("writes go on {:?} after the lock", locked.elapsed());
+    written?;
+    let recovery = recovery?;
+    assert!(recovery.is_successful, "{recovery:?}");
     let acknowledging = [is_acknowledging(&stage, 1).await?, is_acknowledging(&stage, 2).await?];
     assert_eq!(acknowledging.iter().filter(|on| **on).count(), 1, "no more than are missing");
-    writer.stop().await;
     stage.end().await;
     Ok(())
 }
