@@ -311,7 +311,9 @@ async fn retreat(hub: &Arc<Hub>, run: &mut Run) {
     let answers = |key: &InstanceKey| hub.observatory.get(key).is_some_and(|watched| watched.is_valid());
     for step in &run.plan.steps {
         match &step.action {
-            Action::StopReceiver { replica, .. } if is_done(step) || (is_begun(step) && answers(replica)) => {
+            Action::StopReceiver { replica, .. } | Action::Settle { replica, .. }
+                if is_done(step) || (is_begun(step) && answers(replica)) =>
+            {
                 if let Err(error) = hands::start_receiver(hub, &run.mandate, replica).await {
                     narrator::tell(hub, &run.uid, format!("cannot start the receiver of {replica} again: {error}"));
                 }

@@ -192,7 +192,7 @@ fn finished_steps(record: &PlanRecord) -> BTreeMap<u32, Outcome> {
 async fn start_receivers_again(hub: &Arc<Hub>, mandate: &Mandate, plan: &Plan, record: &PlanRecord) {
     let began = |step: u32| record.steps.iter().any(|done| done.number == step && done.started.is_some());
     for step in plan.steps.iter().filter(|step| began(step.number)) {
-        if let Action::StopReceiver { replica, .. } = &step.action
+        if let Action::StopReceiver { replica, .. } | Action::Settle { replica, .. } = &step.action
             && let Err(error) = hands::start_receiver(hub, mandate, replica).await
         {
             let text = format!("cannot start the receiver of {replica} again: {error}");

@@ -63,6 +63,9 @@ pub(crate) fn suspect(hub: &Arc<Hub>, key: &InstanceKey) {
     });
 }
 
+/// How long a server that answers is left alone after it was looked into.
+const BETWEEN_MENDINGS: Duration = Duration::from_secs(3);
+
 /// Looks once more at `key`, which answers, and at those around it, and mends what is wrong with it if that is still `code`.
 pub(crate) fn look_into(hub: &Arc<Hub>, key: &InstanceKey, code: Code) {
     if hub.office.mandate().is_err() || !lock(&hub.mending).insert(key.clone()) {
@@ -71,6 +74,8 @@ pub(crate) fn look_into(hub: &Arc<Hub>, key: &InstanceKey, code: Code) {
     let (hub_of_task, key) = (Arc::clone(hub), key.clone());
     hub.spawn(async move {
         Box::pin(mend(&hub_of_task, &key, code)).await;
+        // What is held back is not held back anew each second.
+        tokio::time::sleep(BETWEEN_MENDINGS).await;
         lock(&hub_of_task.mending).remove(&key);
     });
 }

@@ -101,7 +101,7 @@ pub enum Hold {
         /// Every replica and why not.
         choice: Box<Choice>,
     },
-    /// The server that was asked for cannot be promoted.
+    /// The server that was asked for cannot take the place of the failed one.
     WrongCandidate {
         /// The server.
         asked: InstanceKey,
@@ -255,7 +255,7 @@ impl fmt::Display for Hold {
                 }
                 Ok(())
             }
-            Self::WrongCandidate { asked, why } => write!(out, "{asked} cannot be promoted: {why}"),
+            Self::WrongCandidate { asked, why } => write!(out, "{asked} cannot take its place: {why}"),
             Self::NoGtid => write!(
                 out,
                 "its replicas do not use GTID, and that they stand in the same place of its log is not known"

@@ -51,13 +51,17 @@ impl<'a> Rehoming<'a> {
         self.snapshot.get(key).is_some_and(|watched| is_read_since(watched, since))
     }
 
-    /// Returns the replicas of the failed source that answer, and those that do not as lost.
+    /// Returns the replicas of the failed source that answer and could be moved at all, and the others as lost.
     pub(crate) fn replicas(&self) -> (Vec<&'a Instance>, Vec<Lost>) {
         let (mut answering, mut lost) = (Vec::new(), Vec::new());
         for key in &self.facts.replicas {
             match self.snapshot.instance(key) {
                 Some(replica) if replica.source() != Some(&self.facts.key) => {}
-                Some(replica) if self.answers(key) => answering.push(replica),
+                Some(replica) if self.answers(key) && by_gtid(replica) => answering.push(replica),
+                Some(_) if self.answers(key) => {
+                    let why = "does not use GTID, and its place in another log is not known".to_owned();
+                    lost.push(Lost { key: key.clone(), why, is_reachable: true });
+                }
                 _ => lost.push(Lost { key: key.clone(), why: "does not answer".to_owned(), is_reachable: false }),
             }
         }
@@ -137,9 +141,6 @@ impl<'a> Rehoming<'a> {
     pub(crate) fn obstacle(&self, replica: &Instance, source: &Instance, via: &InstanceKey) -> Option<String> {
         if let Some(why) = incompatible(replica, source) {
             return Some(why);
-        }
-        if !replica.channel().is_some_and(|channel| channel.auto_position) {
-            return Some("it does not use GTID, and its place in another log is not known".to_owned());
         }
         let ahead = ahead(self.snapshot, self.graph, replica, source, via);
         if !ahead.is_empty() {
@@ -242,6 +243,10 @@ impl<'a> Rehoming<'a> {
         let within = self.policy.drain_timeout;
         needed.into_iter().map(|(source, until)| Action::Drain { candidate: source.clone(), until, within }).collect()
     }
+}
+
+fn by_gtid(replica: &Instance) -> bool {
+    replica.channel().is_some_and(|channel| channel.auto_position)
 }
 
 /// True when a server was read since `since`; when it answers, where there is no such moment.
