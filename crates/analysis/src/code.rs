@@ -138,6 +138,40 @@ impl Code {
             )
     }
 
+    /// True where no recovery exists, and people and hooks are told all the same.
+    pub fn is_told(self) -> bool {
+        matches!(
+            self,
+            Self::DeadPrimaryAndReplicas
+                | Self::HungPrimary
+                | Self::SaturatedPrimary
+                | Self::UnreachablePrimary
+                | Self::UnreachablePrimaryWithLaggingReplicas
+                | Self::AllPrimaryReplicasNotReplicating
+                | Self::AllPrimaryReplicasNotReplicatingOrDead
+                | Self::DeadIntermediateAndReplicas
+                | Self::UnreachableIntermediateWithLaggingReplicas
+                | Self::CoPrimarySplitBrain
+        )
+    }
+
+    /// True where the problem is in the replicas, so that it is expected while all of them are in downtime.
+    pub fn is_about_replicas(self) -> bool {
+        matches!(
+            self,
+            Self::AllPrimaryReplicasNotReplicating
+                | Self::AllPrimaryReplicasNotReplicatingOrDead
+                | Self::PrimarySingleReplicaDead
+                | Self::AllCoPrimaryReplicasNotReplicating
+                | Self::DeadIntermediateWithSingleReplica
+                | Self::DeadIntermediateWithSingleReplicaFailingToConnect
+                | Self::DeadIntermediateAndReplicas
+                | Self::DeadIntermediateAndSomeReplicas
+                | Self::AllIntermediateReplicasFailingToConnectOrDead
+                | Self::AllIntermediateReplicasNotReplicating
+        )
+    }
+
     /// True where a source does not answer here, and nothing proves its death.
     pub fn is_unreachable(self) -> bool {
         matches!(

@@ -112,7 +112,7 @@ pub struct Facts {
     pub logging_by_format: [usize; 3],
     /// Of these, the number of release lines.
     pub logging_lines: usize,
-    /// Smallest and largest GTID mode of the replicas.
+    /// Smallest and largest GTID mode of the replicas, as words.
     pub replica_gtid_modes: Option<(GtidMode, GtidMode)>,
     /// Transactions that a replica has and this source lacks, by replica; replicas in downtime left out.
     pub errant: Vec<(InstanceKey, GtidSet)>,
@@ -339,7 +339,10 @@ impl Facts {
         }
         let mode = replica.gtid.mode;
         let (least, most) = self.replica_gtid_modes.unwrap_or((mode, mode));
-        self.replica_gtid_modes = Some((least.min(mode), most.max(mode)));
+        // The API compares them as words.
+        let mut modes = [least, mode, most];
+        modes.sort_by_key(|mode| mode.as_str());
+        self.replica_gtid_modes = Some((modes[0], modes[2]));
         if !is_downtimed {
             let errant = errant(upstream, source, replica);
             if !errant.is_empty() {

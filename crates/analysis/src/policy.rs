@@ -46,6 +46,18 @@ impl<T> fmt::Debug for Filter<T> {
     }
 }
 
+/// What to do where it is not proved that a promotion loses no acknowledged transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataLoss {
+    /// Promote all the same.
+    #[default]
+    Allow,
+    /// Wait so long from the failure for the proof, then promote all the same.
+    Wait(Duration),
+    /// Leave it to a person.
+    Refuse,
+}
+
 /// What operators configured. Defaults are the configuration's.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -88,10 +100,16 @@ pub struct Policy {
     pub max_promotion_lag: Option<Duration>,
     /// `FailMasterPromotionIfSQLThreadNotUpToDate`.
     pub refuse_unapplied: bool,
+    /// `DataLossPolicy`.
+    pub data_loss: DataLoss,
     /// `PromotionDrainTimeoutSeconds`: how long a candidate may take to apply what it received.
     pub drain_timeout: Duration,
     /// `DetachLostReplicasAfterMasterFailover`.
     pub detach_lost: bool,
+    /// `MasterFailoverDetachReplicaMasterHost`.
+    pub detach_promoted: bool,
+    /// `PostponeReplicaRecoveryOnLagMinutes`; none when 0.
+    pub postpone_above_lag: Option<Duration>,
     /// `MasterFailoverLostInstancesDowntimeMinutes`; a year when 0.
     pub lost_downtime: Duration,
     /// `ApplyMySQLPromotionAfterMasterFailover`: make the promoted server writable.
@@ -122,8 +140,11 @@ impl Default for Policy {
             same_region: false,
             max_promotion_lag: None,
             refuse_unapplied: false,
+            data_loss: DataLoss::Allow,
             drain_timeout: Duration::from_secs(60),
             detach_lost: true,
+            detach_promoted: false,
+            postpone_above_lag: None,
             lost_downtime: Duration::from_secs(365 * 86_400),
             apply_promotion: true,
             parallel_moves: 5,

@@ -54,10 +54,8 @@ pub(crate) fn watched(shown: &wire::Instance, now: Timestamp) -> Watched {
         failures: u32::from(failure.is_some()) * 3,
         failure,
         latency_us: shown.last_discovery_latency / 1000,
-        unchanged_since: None,
         first_heard: seen,
-        receivers_restarted: None,
-        elsewhere: Vec::new(),
+        ..Watched::default()
     }
 }
 

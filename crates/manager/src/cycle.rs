@@ -53,7 +53,7 @@ fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
         suspicion::look_into(hub, &diagnosis.subject, diagnosis.code);
     }
     if settled
-        && is_told(diagnosis.code)
+        && diagnosis.code.is_told()
         && let Ok(mandate) = hub.office.mandate()
     {
         // Hooks may take long, and the next cycle must not wait for them.
@@ -64,19 +64,4 @@ fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
             }
         });
     }
-}
-
-/// Codes that lead to no recovery and are told all the same (Orchestrator's "generic" handler).
-fn is_told(code: Code) -> bool {
-    matches!(
-        code,
-        Code::DeadPrimaryAndReplicas
-            | Code::UnreachablePrimary
-            | Code::UnreachablePrimaryWithLaggingReplicas
-            | Code::HungPrimary
-            | Code::UnreachableIntermediateWithLaggingReplicas
-            | Code::DeadIntermediateAndReplicas
-            | Code::AllPrimaryReplicasNotReplicating
-            | Code::AllPrimaryReplicasNotReplicatingOrDead
-    )
 }

@@ -155,7 +155,9 @@ fn steps(
     // While the new primary is closed: its first write would move the end of its log.
     steps.stage(false, kept.iter().map(align));
     let (server, writable) = (successor.clone(), policy.apply_promotion);
-    steps.stage(true, [Action::Promote { server, writable, semi_sync: facts.semi_sync.source.enabled }]);
+    let semi_sync = facts.semi_sync.source.enabled
+        && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available);
+    steps.stage(true, [Action::Promote { server, writable, semi_sync }]);
     steps.stage(true, [Action::Publish { primary: successor.clone() }]);
     steps.give_up(policy, lost);
     steps.stage(false, [Action::Downtime { server: facts.key.clone(), lasts: policy.lost_downtime }]);

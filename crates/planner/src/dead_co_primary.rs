@@ -7,7 +7,7 @@ use analysis::Facts;
 use topology::InstanceKey;
 
 use crate::decide::plan_for;
-use crate::{Action, Context, Hold, Kind, Plan, Request};
+use crate::{Action, Context, Hold, Kind, Plan, Request, Verdict};
 
 /// Returns the plan.
 pub(crate) fn plan(context: Context<'_>, facts: &Facts) -> Result<Plan, Hold> {
@@ -26,6 +26,12 @@ pub(crate) fn plan(context: Context<'_>, facts: &Facts) -> Result<Plan, Hold> {
     plan.kind = Kind::DeadCoPrimary;
     if is_writable {
         leave_open(&mut plan, &other);
+        if facts.is_read_only
+            && let Some(certificate) = &mut plan.certificate
+        {
+            certificate.verdict = Verdict::NothingLost;
+            certificate.because = vec![format!("{} took no writes when it was last seen, and {other} does", facts.key)];
+        }
     }
     Ok(plan)
 }

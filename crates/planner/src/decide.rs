@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use analysis::{Code, Diagnosis, Facts, Policy, Testimony};
+use analysis::{Code, DataLoss, Diagnosis, Facts, Policy, Testimony};
 use serde::{Deserialize, Serialize};
 use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 
@@ -77,7 +77,13 @@ pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
         Err(hold) => Decision::Hold(hold),
         Ok(plan) => {
             let flaws = lint(&plan, context.snapshot);
-            if flaws.is_empty() { Decision::Act(Box::new(plan)) } else { Decision::Hold(Hold::UnsafePlan { flaws }) }
+            if !flaws.is_empty() {
+                return Decision::Hold(Hold::UnsafePlan { flaws });
+            }
+            match may_lose(&plan, &diagnosis.facts, context) {
+                Some(hold) => Decision::Hold(hold),
+                None => Decision::Act(Box::new(plan)),
+            }
         }
     }
 }
@@ -111,7 +117,22 @@ fn plan_about(diagnosis: &Diagnosis, context: Context<'_>) -> Result<Plan, Hold>
     }
 }
 
-/// Returns the plan that would replace the primary that `facts` are about, whether or not it failed.
+/// Returns that `plan` may lose something, where `DataLossPolicy` does not allow it (yet) and nobody asks for it.
+fn may_lose(plan: &Plan, facts: &Facts, context: Context<'_>) -> Option<Hold> {
+    let Context { snapshot, policy, request, .. } = context;
+    let certificate = plan.certificate.as_ref().filter(|certificate| !certificate.proves_nothing_lost())?;
+    let until = match policy.data_loss {
+        DataLoss::Allow => return None,
+        DataLoss::Refuse => None,
+        DataLoss::Wait(span) => Some(facts.failing_since.unwrap_or(snapshot.now).plus(span)),
+    };
+    if request.forced || until.is_some_and(|until| until <= snapshot.now) {
+        return None;
+    }
+    Some(Hold::MayLose { successor: plan.successor.clone(), certificate: Box::new(certificate.clone()), until })
+}
+
+/// Returns the plan that would replace the server that `facts` are about, whether or not it failed.
 pub(crate) fn plan_for(snapshot: &Snapshot, policy: &Policy, facts: &Facts, request: &Request) -> Result<Plan, Hold> {
     if let Some(hold) = lives_unclosed(facts, request) {
         return Err(hold);

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Choice, Flaw, Lost};
+use crate::{Certificate, Choice, Flaw, Lost};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +108,15 @@ pub enum Hold {
         /// Why not.
         why: String,
     },
+    /// It is not proved that nothing acknowledged would be lost, and `DataLossPolicy` does not allow that, or not yet.
+    MayLose {
+        /// Who would be promoted.
+        successor: InstanceKey,
+        /// What may be lost, and why.
+        certificate: Box<Certificate>,
+        /// When it is allowed all the same; none where only a person may allow it.
+        until: Option<Timestamp>,
+    },
     /// Replicas do not use GTID.
     NoGtid,
     /// Nothing is configured that would be done about it.
@@ -185,6 +194,7 @@ impl Hold {
             | Self::SwitchedOff { .. }
             | Self::Downtimed { .. }
             | Self::RestartGrace { .. }
+            | Self::MayLose { .. }
             | Self::TooFewWitnesses { .. } => Some(format!("orchestrator-client -c recover -i {subject}")),
             Self::Cooldown { .. } => {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
@@ -280,6 +290,14 @@ impl fmt::Display for Hold {
             Self::AnotherWritable { key } => write!(out, "{key} takes writes, or did when it was last seen"),
             Self::StillApplying { key } => {
                 write!(out, "{key} does not use GTID and still applies what it received: its place is not final")
+            }
+            Self::MayLose { successor, certificate, until } => {
+                let policy = if until.is_some() { "waits for the proof" } else { "leaves that to a person" };
+                write!(
+                    out,
+                    "to promote {successor} may lose acknowledged transactions, and DataLossPolicy {policy}: "
+                )?;
+                write!(out, "{certificate}")
             }
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();

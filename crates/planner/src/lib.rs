@@ -23,12 +23,13 @@ mod lint;
 mod living_primary;
 mod non_writable;
 mod plan;
+mod proof;
 mod receivers;
 mod rehoming;
 mod semi_sync;
 mod steps;
 
-pub use candidate::{Candidate, Choice, Preference, Rejection};
+pub use candidate::{Candidate, Choice, Outranked, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};
 pub use decide::{Context, Decision, PastRecovery, Request, decide};
 pub use explain::{Explanation, Rehearsal, explain};

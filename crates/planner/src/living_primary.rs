@@ -35,7 +35,8 @@ pub(crate) fn plan(
     steps.stage(true, [Action::Fence { server: facts.key.clone(), uuid, confirmed: true }]);
     let (candidate, source, within) = (successor.clone(), facts.key.clone(), policy.drain_timeout);
     steps.stage(true, [Action::FollowUp { candidate, source, within }]);
-    let semi_sync = facts.semi_sync.source.enabled;
+    let semi_sync = facts.semi_sync.source.enabled
+        && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available);
     steps.stage(true, [Action::Promote { server: successor.clone(), writable: policy.apply_promotion, semi_sync }]);
     steps.stage(true, [Action::Publish { primary: successor.clone() }]);
     steps.same_stage(

@@ -426,7 +426,7 @@ impl fmt::Display for Action {
             }
             Self::SetSemiSync { replica, .. } => write!(out, "switch semi-synchronous replication off at {replica}"),
             Self::Open { server } => write!(out, "let {server} accept writes"),
-            Self::Detach { replica } => write!(out, "detach the lost replica {replica}"),
+            Self::Detach { replica } => write!(out, "detach {replica} from its source"),
             Self::Publish { primary } => write!(out, "publish {primary} as the primary"),
             Self::Downtime { server, .. } => write!(out, "put {server} into downtime (lost-in-recovery)"),
         }

@@ -308,6 +308,13 @@ pub struct SemiSync {
     /// `Rpl_semi_sync_source_wait_sessions`: sessions whose commit waits for an acknowledgement now; none where unknown.
     #[serde(default)]
     pub waiting_sessions: Option<u32>,
+    /// `Rpl_semi_sync_source_yes_tx`: commits that were acknowledged since the server started.
+    #[serde(default)]
+    pub acknowledged: u64,
+    /// `rpl_semi_sync_source_wait_no_replica` is off: with too few replicas connected, the source falls back to
+    /// asynchronous at once, and not after the timeout.
+    #[serde(default)]
+    pub gives_up_alone: bool,
 }
 
 /// One side of semi-synchronous replication.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Declared, Instance, InstanceKey, NodeView, ProbeFailure, PromotionRule, Timestamp};
+use crate::{Declared, Instance, InstanceKey, Ledger, NodeView, ProbeFailure, PromotionRule, Timestamp};
 
 /// What is known of one address, from all its probes so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Watched {
     /// What other nodes of ours last said of it, by their addresses; empty while nobody was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elsewhere: Vec<NodeView>,
+    /// What is remembered of it from probes before the last.
+    #[serde(default)]
+    pub ledger: Ledger,
 }
 
 impl Watched {

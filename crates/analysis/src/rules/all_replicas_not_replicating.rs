@@ -3,7 +3,7 @@
 //! Evidence: primary's last probe good; more than one replica; all read; none replicates.
 //! Look-alikes: some do not answer → `all_replicas_not_replicating_or_dead`; the primary does not answer either, and nothing
 //! witnesses its death → `unreachable_primary`.
-//! Recovery: none; told only. The primary is probed again at once.
+//! Recovery: none; the primary is probed again at once.
 //! Compat code: `AllMasterReplicasNotReplicating`.
 
 use super::Rule;

@@ -2,7 +2,7 @@
 //!
 //! Evidence: primary's last probe good; more than one replica; some but not all read; none replicates.
 //! Look-alikes: all answer → `all_replicas_not_replicating`.
-//! Recovery: none; told only. The primary is probed again at once.
+//! Recovery: none; the primary is probed again at once.
 //! Compat code: `AllMasterReplicasNotReplicatingOrDead`.
 
 use super::Rule;

@@ -5,7 +5,7 @@
 //! reach the server that it is certain to live.
 //! Look-alikes: the others reach it → `unreachable_intermediate`.
 //! Differs from Orchestrator: one failed probe is not enough, and one node's view is not where several vote.
-//! Recovery: none; told only. There is nobody to move.
+//! Recovery: none; there is nobody to move.
 //! Compat code: `DeadIntermediateMasterAndReplicas`.
 
 use super::Rule;

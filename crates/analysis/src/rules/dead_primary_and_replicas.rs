@@ -6,7 +6,7 @@
 //! Look-alikes: the others reach it, so it is this node that is cut off → `unreachable_primary`, and a leader that cannot
 //! see what the majority sees hands leadership over.
 //! Differs from Orchestrator: there a node that is cut off says the same as one that watches a site die.
-//! Recovery: none; told only.
+//! Recovery: none; a person decides what is true.
 //! Compat code: `DeadMasterAndReplicas`.
 
 use super::Rule;

@@ -1,4 +1,19 @@
-//! Structural remarks: not failures, but what would make one worse.
+//! Structural remarks: not failures, but what would make one worse. Each is made whatever else is wrong.
+//!
+//! - `StatementAndMixedLogging`: of the replicas of a primary that log what they replicate, some log by STATEMENT and
+//!   some MIXED.
+//! - `StatementAndRowLogging`: likewise, STATEMENT and ROW.
+//! - `MixedAndRowLogging`: likewise, MIXED and ROW.
+//! - `MultipleMajorVersionsLogging`: those replicas are of more than one release line.
+//! - `NoLoggingReplicas`: a primary has more than one replica, and none logs what it replicates.
+//! - `DifferentGtidModes`: `gtid_mode` of any source differs from that of a replica of it.
+//! - `ErrantGtid`: a replica of any source, at any depth and not in downtime, has transactions that its source does not
+//!   have and that no server above it wrote. All such replicas are named, not the one whose set is last by name.
+//! - `NoFailoverSupport`: a primary has more than one replica, and not all that answer keep their position by GTID of one
+//!   kind, or only relay binary logs.
+//! - `NoWritablePrimary`: a primary is read-only.
+//! - `NotEnoughSemiSyncReplicas`: semi-sync is enabled on a primary and not in effect, and fewer replicas are connected
+//!   than it waits for.
 
 use topology::GtidMode;
 
