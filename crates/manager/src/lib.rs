@@ -38,6 +38,7 @@ mod resume;
 mod seat;
 mod settings;
 mod suspicion;
+mod takeover;
 mod watcher;
 mod world;
 
@@ -48,6 +49,7 @@ pub use hub::View;
 pub use recovery::Recovered;
 #[doc(hidden)]
 pub use seat::Seat;
+pub use takeover::TakenOver;
 #[doc(hidden)]
 pub use world::World;
 

@@ -4,82 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use planner::{Outcome, Threads};
-use store::Command;
-use topology::{BinlogCoordinates, Channel, Demoted, Instance, InstanceKey, ServerUuid, ThreadState, WritePolicy};
+use topology::{BinlogCoordinates, Channel, Instance, InstanceKey, ThreadState};
 
 use crate::executor::Run;
 use crate::hands::{Grip, Performed, Sentence, applied, done, grip, read, refuse, see_whether_it_replicates};
 use crate::hub::Hub;
 use crate::{hands, narrator};
 
-/// How long a living primary may take to refuse writes: it waits for commits under way.
-const CLOSING_TAKES: Duration = Duration::from_secs(10);
-
 /// How long a replica may take to apply what it received before its receiver is restarted.
 const EMPTYING_TAKES: Duration = Duration::from_secs(10);
 
 /// Between two looks at a replica without GTID, for which no server can wait.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// Makes a living primary refuse writes, and believes only its own word that it does. It is on record as demoted before, as
-/// with any fence.
-pub(crate) async fn close(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>) -> Performed {
-    let now = read(hub, key).await?;
-    if uuid.is_some() && now.uuid.as_ref() != uuid {
-        return refuse("another server has its address by now");
-    }
-    let demoted = Demoted {
-        key: key.clone(),
-        uuid: uuid.cloned(),
-        successor: run.plan.successor.clone(),
-        recovery_uid: run.uid.clone(),
-        at: hub.now(),
-    };
-    hub.declare(Command::Demote(demoted)).await?;
-    let Grip { mut server, .. } = grip(hub, &run.mandate, key)?;
-    let closing = async {
-        server.checked()?.set_write_policy(WritePolicy::SuperReadOnly).await?;
-        Ok::<_, Sentence>(server.checked()?.write_policy().await?)
-    };
-    match tokio::time::timeout(CLOSING_TAKES, closing).await {
-        Ok(Ok(policy)) if !policy.is_writable() => done("it refuses writes"),
-        Ok(Ok(_)) => refuse("it still takes writes"),
-        Ok(Err(Sentence(why))) => reopen(hub, run, key, why).await,
-        Err(_) => reopen(hub, run, key, "it does not confirm that it refuses writes".to_owned()).await,
-    }
-}
-
-/// What was sent may be carried out all the same, and nobody is promoted: it must not stay closed.
-async fn reopen(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, why: String) -> Performed {
-    if let Err(error) = hands::set_writable(hub, &run.mandate, key).await {
-        narrator::tell(hub, &run.uid, format!("{key} may be read-only: {error}"));
-    }
-    refuse(why)
-}
-
-/// Waits until the candidate has applied all that the old primary has, which takes no writes any more.
-pub(crate) async fn follow_up(
-    hub: &Arc<Hub>,
-    run: &Run,
-    candidate: &InstanceKey,
-    source: &InstanceKey,
-    within: Duration,
-) -> Performed {
-    let old = read(hub, source).await?;
-    if old.writes.is_writable() {
-        return refuse(format!("{source} takes writes"));
-    }
-    let until = grip(hub, &run.mandate, source)?.server.checked()?.executed().await?;
-    let Grip { mut server, channel } = grip(hub, &run.mandate, candidate)?;
-    server.checked()?.start_replication(&channel).await?;
-    match applied(server.checked()?.wait_applied(&until, within).await) {
-        Ok(()) => done(""),
-        Err(Sentence(why)) => {
-            let missing = until.subtract(&read(hub, candidate).await?.gtid.executed);
-            refuse(format!("it did not apply {missing}: {why}"))
-        }
-    }
-}
 
 /// Returns how far a replica without GTID has applied the log of its source, and whether it will go further.
 fn place(instance: &Instance) -> Option<(&BinlogCoordinates, bool)> {

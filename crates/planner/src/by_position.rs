@@ -147,7 +147,7 @@ fn steps(
     steps.stage(true, [settle(successor)]);
     steps.same_stage(false, kept.iter().map(|replica| settle(&replica.key)));
     let uuid = snapshot.instance(&facts.key).and_then(|failed| failed.uuid.clone());
-    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid, confirmed: false }]);
+    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid }]);
     let align = |replica: &&Instance| {
         let (replica, start) = (replica.key.clone(), threads_to_start(replica));
         Action::Align { replica, source: successor.clone(), at: end.clone(), start }

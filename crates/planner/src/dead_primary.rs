@@ -56,7 +56,7 @@ pub(crate) fn plan(
     let until = choice.held_together.clone();
     steps.stage(true, [Action::Drain { candidate: successor.clone(), until, within: policy.drain_timeout }]);
     let uuid = failed.and_then(|failed| failed.uuid.clone());
-    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid, confirmed: false }]);
+    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid }]);
     steps.stage(
         true,
         [Action::Promote {
@@ -114,7 +114,7 @@ pub(crate) fn answers<'a>(snapshot: &'a Snapshot, facts: &'a Facts) -> impl Fn(&
 }
 
 /// Returns why `replica` cannot be attached below a server that holds `held` and has purged `purged`.
-fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option<String> {
+pub(crate) fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option<String> {
     let executed = &replica.gtid.executed;
     if !held.contains(executed) {
         return Some(format!("has transactions that the new primary lacks: {}", executed.subtract(held)));

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Certificate, Choice, Flaw, Lost};
+use crate::{Certificate, Choice, Flaw, Lost, Obstacle};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +158,8 @@ pub enum Hold {
         /// The replica.
         key: InstanceKey,
     },
+    /// A takeover that somebody asked for is not possible as things stand.
+    Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
     UnsafePlan {
         /// What is wrong with it.
@@ -200,6 +202,7 @@ impl Hold {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
             }
             Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
+            Self::Obstacle(obstacle) => obstacle.remedy(),
             _ => None,
         }
     }
@@ -299,6 +302,7 @@ impl fmt::Display for Hold {
                 )?;
                 write!(out, "{certificate}")
             }
+            Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
                 write!(out, "the plan would break a rule: {}", flaws.join("; "))

@@ -63,7 +63,13 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot) -> Vec<Flaw> {
     for (replica, source) in &moves {
         flaws.extend(flaw_of_move(plan, snapshot, &graph, &after, replica, source));
     }
-    if plan.kind.is_about_a_death() {
+    let attached = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Attach { server, source, .. } => Some((server, source)),
+        _ => None,
+    });
+    let strays = attached.filter(|pair| *pair != (&plan.failed, &plan.successor));
+    flaws.extend(strays.map(|(server, _)| Flaw::StrayTree(server.clone())));
+    if plan.kind.is_about_a_death() || plan.kind.promotes() {
         let mut settled: BTreeSet<&InstanceKey> = plan.lost.iter().map(|lost| &lost.key).collect();
         settled.extend(moves.iter().map(|(replica, _)| *replica));
         settled.insert(&plan.successor);
@@ -82,11 +88,13 @@ fn flaws_of_promotion(plan: &Plan) -> Vec<Flaw> {
     let stage_of =
         |wanted: fn(&Action) -> bool| plan.steps.iter().find(|step| wanted(&step.action)).map(|step| step.stage);
     let promotes = stage_of(|action| matches!(action, Action::Promote { .. })).unwrap_or(u32::MAX);
-    if stage_of(|action| matches!(action, Action::Fence { .. })).is_none_or(|stage| stage >= promotes) {
+    if stage_of(|action| matches!(action, Action::Fence { .. } | Action::Freeze { .. }))
+        .is_none_or(|stage| stage >= promotes)
+    {
         flaws.push(Flaw::PromotesUnfenced);
     }
     let applies =
-        |action: &Action| matches!(action, Action::Drain { .. } | Action::FollowUp { .. } | Action::Settle { .. });
+        |action: &Action| matches!(action, Action::Drain { .. } | Action::FollowToEnd { .. } | Action::Settle { .. });
     if stage_of(applies).is_none_or(|stage| stage >= promotes) {
         flaws.push(Flaw::PromotesUndrained);
     }

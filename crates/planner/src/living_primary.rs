@@ -31,10 +31,11 @@ pub(crate) fn plan(
     if !request.skip_hooks {
         steps.stage(true, [Action::RunHooks(HookList::PreFailover)]);
     }
+    let (candidate, primary, within) = (successor.clone(), facts.key.clone(), policy.drain_timeout);
+    steps.stage(true, [Action::Approach { candidate: candidate.clone(), primary: primary.clone(), within }]);
     let uuid = old.and_then(|old| old.uuid.clone());
-    steps.stage(true, [Action::Fence { server: facts.key.clone(), uuid, confirmed: true }]);
-    let (candidate, source, within) = (successor.clone(), facts.key.clone(), policy.drain_timeout);
-    steps.stage(true, [Action::FollowUp { candidate, source, within }]);
+    steps.stage(true, [Action::Freeze { server: facts.key.clone(), uuid, budget: policy.write_block }]);
+    steps.stage(true, [Action::FollowToEnd { candidate, primary }]);
     let semi_sync = facts.semi_sync.source.enabled
         && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available);
     steps.stage(true, [Action::Promote { server: successor.clone(), writable: policy.apply_promotion, semi_sync }]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use analysis::Code;
 use serde::{Deserialize, Serialize};
-use topology::{BinlogCoordinates, GtidSet, InstanceKey, ServerUuid};
+use topology::{BinlogCoordinates, GtidSet, InstanceKey, ServerUuid, TlsProfile};
 
 use crate::{Certificate, Choice};
 
@@ -66,6 +66,28 @@ impl Threads {
     pub const BOTH: Self = Self { receiver: true, applier: true };
 }
 
+/// For how many semi-synchronous replicas a source waits, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acks {
+    /// It waits at all.
+    pub enabled: bool,
+    /// For how many.
+    pub wait_count: u32,
+    /// For how long, before it degrades to asynchronous.
+    pub timeout_ms: u64,
+    /// Before a commit becomes visible (`AFTER_SYNC`).
+    pub lossless: bool,
+}
+
+/// Which sides of semi-synchronous replication are enabled on a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sides {
+    /// It waits for replicas.
+    pub source: bool,
+    /// It acknowledges what it receives.
+    pub replica: bool,
+}
+
 /// What one step does. Each is idempotent: doing it twice leaves the servers as doing it once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
@@ -102,18 +124,6 @@ pub enum Action {
         server: InstanceKey,
         /// Its identity, where it is known: another server may have its address by now.
         uuid: Option<ServerUuid>,
-        /// It lives: only its own word that it refuses writes will do.
-        #[serde(default)]
-        confirmed: bool,
-    },
-    /// Waits until the candidate has applied all that the old primary has, which lives and refuses writes.
-    FollowUp {
-        /// The candidate.
-        candidate: InstanceKey,
-        /// The old primary.
-        source: InstanceKey,
-        /// How long it may take.
-        within: Duration,
     },
     /// Cuts the candidate from its source for good and opens it for writes.
     Promote {
@@ -170,6 +180,73 @@ pub enum Action {
     Detach {
         /// The replica.
         replica: InstanceKey,
+    },
+    /// Waits until the candidate follows the living primary so closely that writes need not be refused for long.
+    Approach {
+        /// The candidate.
+        candidate: InstanceKey,
+        /// The primary.
+        primary: InstanceKey,
+        /// How long that may take.
+        within: Duration,
+    },
+    /// Moves a replica of the old primary, which lives, below the new one, as soon as that has all that the replica has.
+    Relocate {
+        /// The replica.
+        replica: InstanceKey,
+        /// The old primary.
+        from: InstanceKey,
+        /// The new one.
+        to: InstanceKey,
+        /// What to start afterwards.
+        start: Threads,
+    },
+    /// Makes the living primary refuse all writes and waits for those under way; what blocks that is killed.
+    Freeze {
+        /// The old primary.
+        server: InstanceKey,
+        /// Its identity.
+        uuid: Option<ServerUuid>,
+        /// How long writes may be refused before a new primary takes them; if that is not enough, all is undone.
+        budget: Duration,
+    },
+    /// Lets the candidate apply all that the frozen primary executed, and sees that the primary stands still.
+    FollowToEnd {
+        /// The candidate.
+        candidate: InstanceKey,
+        /// The old primary.
+        primary: InstanceKey,
+    },
+    /// Configures the frozen primary as a replica of the new one, without starting it.
+    Attach {
+        /// The old primary.
+        server: InstanceKey,
+        /// The new one, which still replicates from it: their account is taken over.
+        source: InstanceKey,
+        /// How the new one connects to the old one: the old one will connect so to it. None where the old one
+        /// replicates from the new one already (co-primaries).
+        tls: Option<Box<TlsProfile>>,
+        /// The old primary's semi-synchronous replication until now.
+        before: Sides,
+        /// And from now on.
+        after: Sides,
+    },
+    /// Starts replication on the old primary, which is attached to the new one.
+    Start {
+        /// The old primary.
+        replica: InstanceKey,
+    },
+    /// Sees that a candidate may be opened: as many replicas as its commits must wait for are connected, and the old
+    /// primary still stands where it stood.
+    Ready {
+        /// The candidate.
+        candidate: InstanceKey,
+        /// The old primary.
+        primary: InstanceKey,
+        /// How the candidate's commits have to wait; none where those of the old primary did not.
+        acks: Option<Acks>,
+        /// How they waited before.
+        before: Acks,
     },
     /// Tells the world who the primary is: cluster name and alias, key-value pairs.
     Publish {
@@ -343,7 +420,7 @@ impl Plan {
 
     /// True when the server that is replaced lived when the plan was made.
     pub fn replaces_a_living_one(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.action, Action::Fence { confirmed: true, .. }))
+        self.steps.iter().any(|step| matches!(step.action, Action::Freeze { .. }))
     }
 
     /// True when steps that ended so, by number, have brought what the plan is for: a new primary; a new source for at least
@@ -366,13 +443,15 @@ impl Plan {
 impl Action {
     /// True when it changes a MySQL server.
     pub fn changes_a_server(&self) -> bool {
-        !matches!(self, Self::RunHooks(_) | Self::Publish { .. } | Self::Downtime { .. })
+        !matches!(self, Self::RunHooks(_) | Self::Approach { .. } | Self::Publish { .. } | Self::Downtime { .. })
     }
 
     /// Returns the replica that it gives a new source, and that source.
     pub fn moves(&self) -> Option<(&InstanceKey, &InstanceKey)> {
         match self {
-            Self::Repoint { replica, source, .. } | Self::Align { replica, source, .. } => Some((replica, source)),
+            Self::Repoint { replica, source, .. }
+            | Self::Align { replica, source, .. }
+            | Self::Relocate { replica, to: source, .. } => Some((replica, source)),
             _ => None,
         }
     }
@@ -386,11 +465,17 @@ impl Action {
             | Self::Settle { replica, .. }
             | Self::Align { replica, .. }
             | Self::SetSemiSync { replica, .. }
+            | Self::Relocate { replica, .. }
+            | Self::Start { replica }
             | Self::Detach { replica } => Some(replica),
-            Self::CatchUp { candidate, .. } | Self::Drain { candidate, .. } | Self::FollowUp { candidate, .. } => {
-                Some(candidate)
-            }
+            Self::CatchUp { candidate, .. }
+            | Self::Drain { candidate, .. }
+            | Self::Approach { candidate, .. }
+            | Self::FollowToEnd { candidate, .. }
+            | Self::Ready { candidate, .. } => Some(candidate),
             Self::Fence { server, .. }
+            | Self::Freeze { server, .. }
+            | Self::Attach { server, .. }
             | Self::Promote { server, .. }
             | Self::Open { server }
             | Self::Downtime { server, .. } => Some(server),
@@ -407,7 +492,6 @@ impl fmt::Display for Action {
             Self::StopReceiver { replica, .. } => write!(out, "stop the receiver of {replica}"),
             Self::CatchUp { candidate, donor, .. } => write!(out, "let {candidate} fetch what it lacks from {donor}"),
             Self::Drain { candidate, .. } => write!(out, "let {candidate} apply all it received"),
-            Self::Fence { server, confirmed: true, .. } => write!(out, "make the old primary {server} read-only"),
             Self::Fence { server, .. } => write!(out, "make the old primary {server} read-only, if it can be reached"),
             Self::Promote { server, writable: true, .. } => {
                 write!(out, "promote {server}: forget its source, accept writes")
@@ -416,7 +500,6 @@ impl fmt::Display for Action {
                 write!(out, "promote {server}, leaving replication and read_only to the operator")
             }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
-            Self::FollowUp { candidate, source, .. } => write!(out, "let {candidate} apply all that {source} has"),
             Self::Settle { replica, at, .. } => write!(out, "let {replica} apply all it received, which ends at {at}"),
             Self::Align { replica, source, .. } => {
                 write!(out, "let {replica} replicate from {source}, from the end of its log")
@@ -427,6 +510,22 @@ impl fmt::Display for Action {
             Self::SetSemiSync { replica, .. } => write!(out, "switch semi-synchronous replication off at {replica}"),
             Self::Open { server } => write!(out, "let {server} accept writes"),
             Self::Detach { replica } => write!(out, "detach {replica} from its source"),
+            Self::Approach { candidate, primary, .. } => {
+                write!(out, "wait until {candidate} follows {primary} closely")
+            }
+            Self::Relocate { replica, to, .. } => write!(out, "move {replica} below {to}"),
+            Self::Freeze { server, .. } => write!(out, "freeze {server}: refuse all writes, wait for those under way"),
+            Self::FollowToEnd { candidate, primary } => {
+                write!(out, "let {candidate} apply all that {primary} executed")
+            }
+            Self::Attach { server, source, .. } => write!(out, "configure {server} as a replica of {source}"),
+            Self::Start { replica } => write!(out, "start replication on {replica}"),
+            Self::Ready { candidate, primary, acks: Some(acks), .. } => write!(
+                out,
+                "let commits on {candidate} wait for {} replicas, see them connected and {primary} standing still",
+                acks.wait_count
+            ),
+            Self::Ready { primary, .. } => write!(out, "see that {primary} stands still"),
             Self::Publish { primary } => write!(out, "publish {primary} as the primary"),
             Self::Downtime { server, .. } => write!(out, "put {server} into downtime (lost-in-recovery)"),
         }
