@@ -60,8 +60,12 @@ impl Stage {
 }
 
 async fn manage(fleet: &Fleet, extra: &str) -> anyhow::Result<Manager> {
-    let store = consensus::Consensus::alone(Store::open(":memory:", store::Mode::Own)?);
-    let manager = Manager::start(configuration(extra), store, Mode::Service, Arc::new(|_, _| Err(Vec::new()))).await?;
+    manage_in(fleet, extra, Mode::Service, Store::open(":memory:", store::Mode::Own)?).await
+}
+
+async fn manage_in(fleet: &Fleet, extra: &str, mode: Mode, store: Store) -> anyhow::Result<Manager> {
+    let store = consensus::Consensus::alone(store);
+    let manager = Manager::start(configuration(extra), store, mode, Arc::new(|_, _| Err(Vec::new()))).await?;
     manager.discover(fleet.server(0).key()).await?;
     let count = fleet.servers().len();
     eventually("discovery of the whole fleet", Duration::from_secs(20), || {
@@ -324,6 +328,108 @@ async fn replicas_without_gtid_are_aligned() -> anyhow::Result<()> {
         let verified = second.verify(replica).await?;
         assert!(verified.missing.is_empty(), "{} lacks {:?}", replica.key(), verified.missing);
     }
+    stage.end().await;
+    Ok(())
+}
+
+/// The manager dies in a step that moves a replica of a dead intermediate source, the step done and not yet journaled: the
+/// next one completes the recovery.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_that_dies_while_it_moves_replicas_is_followed_by_one_that_goes_on() -> anyhow::Result<()> {
+    let fleet = Fleet::builder().tree(two_tiers(2)).build().await?;
+    for step in [2, 3] {
+        let path = fleet.dir().join(format!("{step}.sqlite3"));
+        let drill = Mode::Drill { halt_in_step: step };
+        let first = manage_in(&fleet, ALL, drill, Store::open(&path, store::Mode::Own)?).await?;
+        fleet.server(1).kill9()?;
+        eventually("the step before its end", Duration::from_secs(20), || {
+            let running = first.store().running_recoveries().ok()?.into_iter().next()?;
+            let record = first.store().plan(&running.uid).ok()??;
+            record.steps.iter().any(|done| done.number == step && done.outcome.is_none()).then_some(())
+        })
+        .await;
+        first.stop(Duration::ZERO).await;
+        drop(first);
+        let store = Store::open(&path, store::Mode::Own)?;
+        let next = Manager::start(
+            configuration(ALL),
+            consensus::Consensus::alone(store),
+            Mode::Service,
+            Arc::new(|_, _| Err(Vec::new())),
+        );
+        let next = next.await?;
+        let recovery = eventually("the end of the recovery", Duration::from_secs(20), || {
+            let filter = RecoveryFilter::default();
+            next.store().recoveries(filter, Page::all()).ok()?.into_iter().find(|recovery| recovery.ended.is_some())
+        })
+        .await;
+        assert!(recovery.is_successful && recovery.lost.is_empty(), "{recovery:?}");
+        for replica in [3, 4] {
+            fleet.server(replica).replicating_from(fleet.server(2).key(), Duration::from_secs(20)).await?;
+        }
+        next.stop(Duration::from_secs(5)).await;
+        fleet.rejoin(fleet.server(1), fleet.server(0).key()).await?;
+        for replica in [3, 4] {
+            fleet.server(replica).replicate_from(fleet.server(1).key()).await?;
+            fleet.server(replica).replicating_from(fleet.server(1).key(), Duration::from_secs(20)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes servers 0 to 2 a replication group, and server 3 a replica of server 1.
+async fn group() -> anyhow::Result<Fleet> {
+    let name = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
+    let fleet = Fleet::builder()
+        .tree(Tree::of(&[None, Some(0), Some(0), Some(1)])?)
+        .option("--plugin-load-add=group_replication.so")
+        .option("--loose-group-replication-start-on-boot=OFF")
+        .option(format!("--loose-group-replication-group-name={name}"))
+        .build()
+        .await?;
+    let local = |index: usize| format!("{}:23306", fleet.server(index).key().host);
+    let seeds = [local(0), local(1), local(2)].join(",");
+    for index in 0..3 {
+        let server = fleet.server(index);
+        if index > 0 {
+            server.forget_source().await?;
+        }
+        let (user, password) = lab::Accounts::REPLICATION;
+        server
+            .sql(&format!(
+                "SET GLOBAL group_replication_local_address='{}', GLOBAL group_replication_group_seeds='{seeds}',
+                     GLOBAL group_replication_ip_allowlist='127.0.0.0/8', GLOBAL group_replication_recovery_get_public_key=ON;
+                 CHANGE REPLICATION SOURCE TO SOURCE_USER='{user}', SOURCE_PASSWORD='{password}'
+                     FOR CHANNEL 'group_replication_recovery';
+                 SET GLOBAL group_replication_bootstrap_group={};
+                 START GROUP_REPLICATION;
+                 SET GLOBAL group_replication_bootstrap_group=OFF",
+                local(index),
+                if index == 0 { "ON" } else { "OFF" },
+            ))
+            .await?;
+    }
+    Ok(fleet)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_member_with_a_classic_replica_is_killed() -> anyhow::Result<()> {
+    let fleet = group().await?;
+    let stage = Stage { manager: manage(&fleet, ALL).await?, fleet };
+    eventually("the group is seen", Duration::from_secs(20), || {
+        let view = stage.manager.view();
+        let online = |index: usize| {
+            let group = view.snapshot.instance(stage.key(index))?.group.clone()?;
+            (group.state == "ONLINE" && group.members.len() == 2).then_some(())
+        };
+        online(0).and(online(1)).and(online(2))
+    })
+    .await;
+    stage.fleet.server(1).kill9()?;
+    let recovery = stage.recovered("DeadGroupMember").await;
+    assert!(recovery.is_successful && recovery.lost.is_empty(), "{recovery:?}");
+    assert_eq!(recovery.successor.as_ref(), Some(stage.key(2)));
+    stage.follows(3, 2).await?;
     stage.end().await;
     Ok(())
 }
