@@ -382,6 +382,8 @@ async fn group() -> anyhow::Result<Fleet> {
     let name = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
     let fleet = Fleet::builder()
         .tree(Tree::of(&[None, Some(0), Some(0), Some(1)])?)
+        // A member's address must be one of its own interfaces.
+        .in_namespaces()
         .option("--plugin-load-add=group_replication.so")
         .option("--loose-group-replication-start-on-boot=OFF")
         .option(format!("--loose-group-replication-group-name={name}"))
@@ -398,7 +400,8 @@ async fn group() -> anyhow::Result<Fleet> {
         server
             .sql(&format!(
                 "SET GLOBAL group_replication_local_address='{}', GLOBAL group_replication_group_seeds='{seeds}',
-                     GLOBAL group_replication_ip_allowlist='127.0.0.0/8', GLOBAL group_replication_recovery_get_public_key=ON;
+                     GLOBAL group_replication_ip_allowlist='198.18.0.0/15',
+                     GLOBAL group_replication_recovery_get_public_key=ON;
                  CHANGE REPLICATION SOURCE TO SOURCE_USER='{user}', SOURCE_PASSWORD='{password}'
                      FOR CHANNEL 'group_replication_recovery';
                  SET GLOBAL group_replication_bootstrap_group={};

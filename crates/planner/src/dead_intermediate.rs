@@ -10,7 +10,7 @@ use std::time::Duration;
 use analysis::{Diagnosis, Facts};
 use topology::{Graph, Instance, InstanceKey};
 
-use crate::rehoming::{Moves, Rehoming};
+use crate::rehoming::{Moves, Rehoming, ancestors};
 use crate::{Choice, Context, Decision, Hold, Kind, Lost, Plan, Request, decide};
 
 /// Returns the plan.
@@ -104,6 +104,13 @@ fn is_whole(rehoming: &Rehoming<'_>, leader: &Instance) -> bool {
     let errant = analysis::errant_of(rehoming.snapshot, rehoming.graph, &leader.key);
     let declared = &rehoming.snapshot.declared;
     applies && errant.is_empty() && declared.maintenance(&leader.key, rehoming.snapshot.now).is_none()
+}
+
+/// True when intermediate sources of the cluster that stands above `key` are recovered without asking.
+pub(crate) fn is_automated_above(context: Context<'_>, graph: &Graph, key: &InstanceKey) -> bool {
+    let above = ancestors(context.snapshot, graph, key).into_iter().next();
+    let cluster = above.and_then(|above| graph.cluster_of(&above));
+    cluster.is_some_and(|cluster| context.policy.recovers_intermediate.holds(cluster))
 }
 
 /// How long the recovery of a server above is waited for while its death is not certain.

@@ -100,6 +100,11 @@ fn plan_about(diagnosis: &Diagnosis, context: Context<'_>) -> Result<Plan, Hold>
         _ => Kind::DeadPrimary,
     };
     let graph = Graph::of(snapshot);
+    // What is left of a cluster below a replaced primary goes by the policy for the cluster that it belongs to.
+    let recovers_intermediate =
+        facts.recovers_intermediate || dead_intermediate::is_automated_above(context, &graph, &facts.key);
+    let adapted = Diagnosis { facts: Facts { recovers_intermediate, ..facts.clone() }, ..diagnosis.clone() };
+    let (diagnosis, facts) = (&adapted, &adapted.facts);
     if let Some(hold) = held_back(kind, diagnosis, context) {
         return Err(hold);
     }
@@ -281,7 +286,7 @@ fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>) -> Option<
         return Some(hold);
     }
     // What an earlier recovery lost says nothing about its replicas, which lost nothing but their source.
-    let is_lost = |reason: &str| !kind.promotes() && reason == LOST_IN_RECOVERY;
+    let is_lost = |reason: &str| kind.is_about_a_death() && !kind.promotes() && reason == LOST_IN_RECOVERY;
     if let Some(downtime) = snapshot.declared.downtime(&facts.key, now).filter(|downtime| !is_lost(&downtime.reason)) {
         let (by, reason, until) = (downtime.owner.clone(), downtime.reason.clone(), downtime.ends);
         return Some(Hold::Downtimed { by, reason, until });

@@ -142,6 +142,9 @@ impl<'a> Rehoming<'a> {
         if let Some(why) = incompatible(replica, source) {
             return Some(why);
         }
+        if self.graph.descendants(&replica.key).contains(&source.key) {
+            return Some("replicates from it itself".to_owned());
+        }
         let ahead = ahead(self.snapshot, self.graph, replica, source, via);
         if !ahead.is_empty() {
             return Some(format!("lacks what it has, and will not get it: {ahead}"));
@@ -255,7 +258,7 @@ pub(crate) fn is_read_since(watched: &topology::Watched, since: Option<Timestamp
 }
 
 /// Returns who stands above `key`, nearest first; in the place of one that was replaced, who replaced it.
-fn ancestors(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -> Vec<InstanceKey> {
+pub(crate) fn ancestors(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -> Vec<InstanceKey> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::from([key.clone()]));
     let mut next = graph.source(key).cloned();
     while let Some(above) = next.take().filter(|above| seen.insert(above.clone())) {
