@@ -207,7 +207,7 @@ table! {
         SSLValidOUs: List = [], NotYet, "Accepted units (OU).";
     }
     Recovery {
-        ReduceReplicationAnalysisCount: Bool = true, NotYet, "Leave leaf replicas without problems out of the analysis output.";
+        ReduceReplicationAnalysisCount: Bool = true, Live, "Leave leaf replicas without problems out of the analysis output.";
         FailureDetectionPeriodBlockMinutes: Int = 60, Live, "Minutes within which the same failure is not announced again.";
         RecoveryPeriodBlockSeconds: Int = 3600, Live, "Seconds after a recovery within which the same kind is not repeated on that cluster.";
         RecoveryPeriodBlockMinutes: Int = 60, Live, "The same in minutes; counts when the seconds are not given.";
