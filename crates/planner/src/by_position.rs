@@ -5,7 +5,7 @@
 //! end of its own log, read while it is closed. Who stopped elsewhere in the log is lost, with that reason.
 
 use analysis::{Facts, Policy};
-use topology::{BinlogCoordinates, Instance, InstanceKey, Snapshot, ThreadState};
+use topology::{BinlogCoordinates, GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
 
 use crate::steps::{Steps, threads_to_start};
 use crate::{
@@ -35,7 +35,7 @@ pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy, facts: &Facts, request:
         return Err(Hold::NoCandidate { choice: Box::new(choice) });
     };
     let certificate = Certificate::of(snapshot, facts, &choice, &answers);
-    let (kept, lost) = sort_out(snapshot, facts, &replicas, &successor, &end);
+    let (kept, lost) = sort_out(snapshot, facts, &replicas, &successor, &end, &certificate.holds);
     let steps = steps(snapshot, policy, facts, request, &successor, &kept, &lost, &end);
     Ok(Plan {
         kind: Kind::DeadPrimary,
@@ -99,6 +99,7 @@ fn sort_out<'a>(
     answering: &[&'a Instance],
     successor: &InstanceKey,
     end: &BinlogCoordinates,
+    holds: &GtidSet,
 ) -> (Vec<&'a Instance>, Vec<Lost>) {
     let (mut kept, mut lost) = (Vec::new(), Vec::new());
     for key in facts.replicas.iter().filter(|key| *key != successor) {
@@ -108,6 +109,10 @@ fn sort_out<'a>(
         };
         let cannot = snapshot.instance(successor).and_then(|source| rehoming::incompatible(replica, source));
         let why = match (place(replica), cannot) {
+            (_, None) if !holds.contains(&replica.gtid.executed) => {
+                let own = replica.gtid.executed.subtract(holds);
+                format!("has transactions that the new primary lacks: {own}")
+            }
             (Some(at), None) if at == end => {
                 kept.push(*replica);
                 continue;

@@ -186,6 +186,7 @@ impl Hold {
                 | Self::Running { .. }
                 | Self::AboveFirst { .. }
                 | Self::StillApplying { .. }
+                | Self::MayLose { until: Some(_), .. }
         )
     }
 
