@@ -151,6 +151,15 @@ async fn a_recovery_that_is_not_attempted_says_why() {
     assert!(held.message().starts_with("Recovery not attempted: no replica answers"), "{}", held.text);
     let unknown = served.get("/api/recover-lite/127.0.9.9/3306/127.0.1.2/21102").await;
     assert_eq!(unknown.json()["Code"], "ERROR");
+    let nobody = served.get("/api/force-master-failover/nosuchcluster").await;
+    assert_eq!((nobody.status, &nobody.json()["Details"]), (StatusCode::INTERNAL_SERVER_ERROR, &Value::Null));
+    let silent = served.get("/api/force-master-takeover/alpha/127.0.1.2/21102").await;
+    assert_eq!(silent.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(
+        silent.message().starts_with("Recovery not attempted: 127.0.1.2:21102 cannot take its place"),
+        "{}",
+        silent.text
+    );
     assert_eq!(served.get("/api/audit-recovery").await.json(), json!([]));
 }
 

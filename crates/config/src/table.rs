@@ -163,7 +163,7 @@ table! {
         DetectDataCenterQuery: Text = "", Live, "Query for the data centre; wins over the pattern.";
         DetectRegionQuery: Text = "", Live, "Query for the region; wins over the pattern.";
         DetectPhysicalEnvironmentQuery: Text = "", Live, "Query for the environment; wins over the pattern.";
-        DetectSemiSyncEnforcedQuery: Text = "", NotYet, "Query for the semi-sync priority; 0 = asynchronous.";
+        DetectSemiSyncEnforcedQuery: Text = "", Live, "Query for the semi-sync priority; 0 = asynchronous.";
     }
     Problems {
         ReasonableReplicationLagSeconds: Int = 10, Live, "Seconds of lag, beyond an intended delay, above which a replica is a problem.";
@@ -213,19 +213,19 @@ table! {
         RecoveryPeriodBlockMinutes: Int = 60, Live, "The same in minutes; counts when the seconds are not given.";
         RecoveryIgnoreHostnameFilters: List = [], Live, "Patterns on the host name, without port, of servers to leave out of detection and recovery.";
         RecoverMasterClusterFilters: List = [], Live, "Clusters whose primary is replaced automatically.";
-        RecoverIntermediateMasterClusterFilters: List = [], NotYet, "Clusters whose intermediate sources are replaced automatically.";
+        RecoverIntermediateMasterClusterFilters: List = [], Live, "Clusters whose intermediate sources are replaced automatically.";
         ProcessesShellCommand: Text = "bash", Live, "Shell that runs the hooks.";
         OnFailureDetectionProcesses: List = [], Live, "Hooks: a failure was detected.";
         PreGracefulTakeoverProcesses: List = [], Live, "Hooks: before a graceful takeover; a failing one calls it off.";
         PreFailoverProcesses: List = [], Live, "Hooks: before a recovery; a failing one calls it off.";
         PostMasterFailoverProcesses: List = [], Live, "Hooks: a primary was replaced.";
-        PostIntermediateMasterFailoverProcesses: List = [], NotYet, "Hooks: an intermediate source was replaced.";
+        PostIntermediateMasterFailoverProcesses: List = [], Live, "Hooks: an intermediate source was replaced.";
         PostFailoverProcesses: List = [], Live, "Hooks: any recovery succeeded.";
         PostUnsuccessfulFailoverProcesses: List = [], Live, "Hooks: a recovery found no successor.";
         PostGracefulTakeoverProcesses: List = [], Live, "Hooks: a graceful takeover is done.";
         PostTakeMasterProcesses: List = [], NotYet, "Hooks: a replica took its source's place.";
-        RecoverNonWriteableMaster: Bool = false, NotYet, "Make a read-only primary with working replicas writable.";
-        CoMasterRecoveryMustPromoteOtherCoMaster: Bool = true, NotYet, "Of two co-primaries, promote only the other one.";
+        RecoverNonWriteableMaster: Bool = false, Live, "Make a read-only primary with working replicas writable.";
+        CoMasterRecoveryMustPromoteOtherCoMaster: Bool = true, Live, "Of two co-primaries, promote only the other one.";
         DetachLostSlavesAfterMasterFailover: Bool = true, Live, "Old name of `DetachLostReplicasAfterMasterFailover`.";
         DetachLostReplicasAfterMasterFailover: Bool = true, Live, "Detach replicas that cannot follow the new primary, so that they do not follow the old one by themselves.";
         ApplyMySQLPromotionAfterMasterFailover: Bool = true, Live, "Make the promoted server a writable primary.";
@@ -239,8 +239,8 @@ table! {
         DelayMasterPromotionIfSQLThreadNotUpToDate: Bool = false, Live, "Wait until the server to promote has applied all it received, however long that takes, instead of for `PromotionDrainTimeoutSeconds`.";
         PostponeReplicaRecoveryOnLagMinutes: Uint = 0, Live, "Move replicas that lag, or are delayed by, this many minutes last; 0 = off.";
         PostponeSlaveRecoveryOnLagMinutes: Uint = 0, Live, "Old name of `PostponeReplicaRecoveryOnLagMinutes`.";
-        EnforceExactSemiSyncReplicas: Bool = false, NotYet, "Keep exactly as many semi-sync replicas as the primary waits for.";
-        RecoverLockedSemiSyncMaster: Bool = false, NotYet, "Enable semi-sync on replicas of a primary that waits for acknowledgements in vain.";
+        EnforceExactSemiSyncReplicas: Bool = false, Live, "Keep exactly as many semi-sync replicas as the primary waits for.";
+        RecoverLockedSemiSyncMaster: Bool = false, Live, "Enable semi-sync on replicas of a primary that waits for acknowledgements in vain.";
         ReasonableLockedSemiSyncMasterSeconds: Uint = 0, Live, "Seconds of such waiting that are in order; 0 = as `ReasonableReplicationLagSeconds`.";
     }
     Ours {

@@ -20,7 +20,7 @@ use crate::hooks::{self, Facts, Report, Shell};
 use crate::hub::{Hub, lock};
 use crate::mandate::Mandate;
 use crate::recovery::Recovered;
-use crate::{Error, hands, narrator};
+use crate::{Error, hands, mending, narrator};
 
 /// Why a takeover is undone that took too long.
 const TIME_IS_UP: &str = "TakeoverWriteBlockSeconds were over before the new primary could be opened";
@@ -87,7 +87,7 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
     let mut errors = Vec::new();
     let mut lost: Vec<InstanceKey> = run.plan.lost.iter().map(|lost| lost.key.clone()).collect();
     let mut succeeded = run.plan.succeeded(&run.finished);
-    let mut refused = false;
+    let (mut refused, mut given_up) = (false, BTreeSet::new());
     if !succeeded {
         lock(&hub.undecided).insert(run.uid.clone());
     }
@@ -107,7 +107,7 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
             if ended.outcome == Outcome::Failed {
                 errors.push(format!("{}: {}", step.action, ended.message));
                 refused |= step.required;
-                if let Action::Repoint { replica, .. } | Action::Relocate { replica, .. } = &step.action {
+                if let Some((replica, _)) = step.action.moves() {
                     lost.push(replica.clone());
                 }
             }
@@ -117,6 +117,7 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
         if refused && !succeeded {
             break;
         }
+        abandoned(hub, &run, succeeded, &mut given_up).await;
     }
     if !succeeded {
         hub.office.check(&run.mandate)?;
@@ -125,6 +126,18 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
     // What could not be undone is the next leader's to undo: it must not find this closed.
     hub.office.check(&run.mandate)?;
     Ok(close(hub, run, succeeded, lost, errors).await)
+}
+
+/// Gives up replicas whose move failed, once there is something to be lost from: the plan could not know of them.
+async fn abandoned(hub: &Arc<Hub>, run: &Run, succeeded: bool, given_up: &mut BTreeSet<u32>) {
+    let failed = |step: &&Step| run.finished.get(&step.number) == Some(&Outcome::Failed);
+    for step in run.plan.steps.iter().filter(failed).filter(|_| succeeded) {
+        if let Action::Repoint { replica, .. } | Action::Align { replica, .. } = &step.action
+            && given_up.insert(step.number)
+        {
+            mending::abandon(hub, run, replica).await;
+        }
+    }
 }
 
 /// Ends a recovery in which an earlier executor had failed before anybody was promoted: undoes what must not stay.

@@ -12,6 +12,7 @@ use planner::{Decision, Explanation, Hold, Request, Wish};
 use store::{Applied, Command, NodeId, Store};
 use topology::{InstanceKey, Timestamp, Unreachable};
 
+use crate::forced::Forced;
 use crate::holds::{self, Held};
 use crate::hub::{Hub, View, lock};
 use crate::mandate::Mandate;
@@ -23,7 +24,7 @@ use crate::returning::{self, Returned};
 use crate::seat::Seat;
 use crate::takeover::{self, TakenOver};
 use crate::world::World;
-use crate::{Error, audit, caretaker, cycle, discovery, fleet, hands, mandate, nodes, suspicion, watcher};
+use crate::{Error, audit, caretaker, cycle, discovery, fleet, forced, hands, mandate, nodes, suspicion, watcher};
 
 /// Reads the configuration again, with one more file behind the others; gives all problems at once.
 pub type Reload = dyn Fn(&Config, Option<&Path>) -> Result<(Config, Vec<Finding>), Vec<String>> + Send + Sync;
@@ -352,6 +353,15 @@ impl Manager {
     /// [`Error::Store`] when the store cannot be read.
     pub fn returned(&self) -> Result<Vec<Returned>, Error> {
         returning::all(&self.hub)
+    }
+
+    /// Replaces the primary of a cluster because a person says so; one that lives is closed to writes first, for certain.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when it cannot be closed or nobody can be promoted; [`Error::Ambiguous`] when the cluster has not
+    /// exactly one primary; [`Error::Refused`] and [`Error::Consensus`] as [`Manager::recover`].
+    pub async fn replace_primary(&self, cluster: &str, request: Request) -> Result<Forced, Error> {
+        forced::replace(&self.hub, cluster, request).await
     }
 
     /// Lets another server take over from the living primary `primary`.

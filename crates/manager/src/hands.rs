@@ -15,7 +15,7 @@ use crate::executor::Run;
 use crate::hub::{Hub, lock};
 use crate::mandate::{Mandate, Office};
 use crate::reach::Verbs;
-use crate::{Error, audit, narrator, watcher};
+use crate::{Error, audit, mending, narrator, watcher};
 
 pub(crate) use returning::{close_at_once, reinstate};
 pub(crate) use takeover::{close_candidate, detach_primary, move_back, restore_acks, thaw};
@@ -32,13 +32,13 @@ const FENCE_WAITS: Duration = Duration::from_millis(300);
 const CATCH_UP_WAITS: Duration = Duration::from_secs(60);
 
 /// A server that may be changed under a mandate, and the channel that decides its place in the tree.
-struct Grip<'a> {
-    server: Guarded<'a>,
-    channel: String,
+pub(crate) struct Grip<'a> {
+    pub(crate) server: Guarded<'a>,
+    pub(crate) channel: String,
 }
 
 /// The one way to a server's verbs: the mandate is checked each time, right before the statement.
-struct Guarded<'a> {
+pub(crate) struct Guarded<'a> {
     server: Box<dyn Verbs>,
     office: &'a Office,
     mandate: &'a Mandate,
@@ -46,13 +46,13 @@ struct Guarded<'a> {
 
 impl Guarded<'_> {
     /// Returns the server, if this node may change it at this moment.
-    fn checked(&mut self) -> Result<&mut dyn Verbs, Error> {
+    pub(crate) fn checked(&mut self) -> Result<&mut dyn Verbs, Error> {
         self.office.check(self.mandate)?;
         Ok(self.server.as_mut())
     }
 }
 
-fn grip<'a>(hub: &'a Hub, mandate: &'a Mandate, key: &InstanceKey) -> Result<Grip<'a>, Error> {
+pub(crate) fn grip<'a>(hub: &'a Hub, mandate: &'a Mandate, key: &InstanceKey) -> Result<Grip<'a>, Error> {
     let watched = hub.observatory.get(key).ok_or_else(|| Error::Unknown(key.clone()))?;
     let Some(instance) = &watched.instance else {
         return Err(Error::Unreadable { key: key.clone(), why: "it never answered".to_owned(), remedy: None });
@@ -107,6 +107,10 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::CatchUp { candidate, donor, until } => catch_up(hub, run, candidate, donor, until).await,
         Action::Drain { candidate, until, within } => drain(hub, run, candidate, until, *within).await,
         Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
+        Action::Settle { replica, at, within } => mending::settle(hub, run, replica, at, *within).await,
+        Action::Align { replica, source, at, start } => mending::align(hub, run, replica, source, at, *start).await,
+        Action::SetSemiSync { replica, on } => mending::set_semi_sync(hub, run, replica, *on).await,
+        Action::Open { server } => mending::open(hub, run, server).await,
         Action::Promote { server, writable, semi_sync } => {
             lock(&hub.undecided).remove(&run.uid);
             if run.plan.kind == Kind::Takeover {
@@ -136,10 +140,10 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
     performed.map_err(|Sentence(why)| why)
 }
 
-type Performed = Result<(Outcome, String), Sentence>;
+pub(crate) type Performed = Result<(Outcome, String), Sentence>;
 
 /// Why a step failed, for people.
-struct Sentence(String);
+pub(crate) struct Sentence(pub(crate) String);
 
 impl<E: std::error::Error> From<E> for Sentence {
     fn from(error: E) -> Self {
@@ -147,15 +151,15 @@ impl<E: std::error::Error> From<E> for Sentence {
     }
 }
 
-fn refuse<T>(why: impl Into<String>) -> Result<T, Sentence> {
+pub(crate) fn refuse<T>(why: impl Into<String>) -> Result<T, Sentence> {
     Err(Sentence(why.into()))
 }
 
-fn done(message: impl Into<String>) -> Performed {
+pub(crate) fn done(message: impl Into<String>) -> Performed {
     Ok((Outcome::Done, message.into()))
 }
 
-fn applied(waited: Result<Waited, mysql::Error>) -> Result<(), Sentence> {
+pub(crate) fn applied(waited: Result<Waited, mysql::Error>) -> Result<(), Sentence> {
     match waited? {
         Waited::Applied => Ok(()),
         Waited::TimedOut => refuse("the time was up"),
@@ -164,7 +168,7 @@ fn applied(waited: Result<Waited, mysql::Error>) -> Result<(), Sentence> {
     }
 }
 
-async fn read(hub: &Arc<Hub>, key: &InstanceKey) -> Result<Arc<Instance>, Sentence> {
+pub(crate) async fn read(hub: &Arc<Hub>, key: &InstanceKey) -> Result<Arc<Instance>, Sentence> {
     watcher::probe_kept(hub, key).await;
     let watched = hub.observatory.get(key).ok_or_else(|| Sentence(format!("{key} is not known")))?;
     match (&watched.failure, &watched.instance) {
@@ -255,7 +259,7 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
 
 /// A primary that hung has carried out the order to refuse writes. If nobody was promoted in the meantime, it is the primary
 /// still, and there would be none that takes writes.
-async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
+pub(crate) async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
     if hub.store.declared().demoted.contains_key(key) {
         tracing::warn!(instance = %key, "the replaced primary resumed and is read-only");
         return;
@@ -308,7 +312,7 @@ async fn repoint(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey, source: &Inst
 
 /// Looks at a replica that was just moved until it replicates, and tells when it does not: a step that connected nobody
 /// would look done.
-fn see_whether_it_replicates(hub: &Arc<Hub>, run: &Run, replica: InstanceKey) {
+pub(crate) fn see_whether_it_replicates(hub: &Arc<Hub>, run: &Run, replica: InstanceKey) {
     const LOOKS_MS: [u64; 6] = [50, 100, 300, 1000, 3000, 6000];
     let (hub_of_task, uid, mandate) = (Arc::clone(hub), run.uid.clone(), run.mandate.clone());
     let looking = async move {
@@ -338,7 +342,7 @@ fn see_whether_it_replicates(hub: &Arc<Hub>, run: &Run, replica: InstanceKey) {
     });
 }
 
-async fn detach(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey) -> Performed {
+pub(crate) async fn detach(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey) -> Performed {
     let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
     server.checked()?.detach_source(&channel, true).await?;
     read(hub, replica).await?;
@@ -370,7 +374,7 @@ async fn publish(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Performed 
     done(format!("{wanted} is {primary}"))
 }
 
-async fn downtime(hub: &Arc<Hub>, key: &InstanceKey, lasts: Duration) -> Performed {
+pub(crate) async fn downtime(hub: &Arc<Hub>, key: &InstanceKey, lasts: Duration) -> Performed {
     let begins = hub.now();
     let (owner, reason) = (OWNER.to_owned(), LOST_IN_RECOVERY.to_owned());
     let downtime = Downtime { owner, reason, begins, ends: begins.plus(lasts) };

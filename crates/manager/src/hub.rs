@@ -68,6 +68,8 @@ pub(crate) struct Hub {
     pub(crate) watchers: Mutex<BTreeMap<InstanceKey, Watcher>>,
     /// Sources whose death is being looked into.
     pub(crate) suspects: Mutex<BTreeSet<InstanceKey>>,
+    /// Living servers with which something is wrong that is being looked into.
+    pub(crate) mending: Mutex<BTreeSet<InstanceKey>>,
     /// Clusters in which a recovery of this process is running, with its uid.
     pub(crate) recovering: Mutex<BTreeMap<String, String>>,
     /// Recoveries that have not begun to open a new primary: until then the old one is not to be fenced for coming back.
@@ -126,6 +128,7 @@ impl Hub {
             polling_failing: Semaphore::new((config.discovery.max_concurrency.max(1) / 4).max(1)),
             watchers: Mutex::default(),
             suspects: Mutex::default(),
+            mending: Mutex::default(),
             recovering: Mutex::default(),
             undecided: Mutex::default(),
             pulses: Mutex::default(),

@@ -10,7 +10,7 @@ use mysql::{
     Access, Account, AckPolicy, Change, Closing, Copied, Error, ErrorKind, FenceLine, Fenced, Frozen, HeldLine,
     Identity, Probe, ProbeSettings, Prober, PulseEvent, Rhythm, Server, SourceChange, Waited, Wanted,
 };
-use topology::{Channel, GtidSet, InstanceKey, Version, WritePolicy};
+use topology::{BinlogCoordinates, Channel, GtidSet, InstanceKey, Version, WritePolicy};
 
 use crate::clock::Clock;
 
@@ -104,6 +104,7 @@ verbs! {
     fn apply_received(channel: &'a str, limit: Duration) -> Waited;
     fn wait_applied(set: &'a GtidSet, limit: Duration) -> Waited;
     fn change_source(change: &'a SourceChange) -> ();
+    fn change_source_at(channel: &'a str, to: &'a InstanceKey, at: &'a BinlogCoordinates) -> ();
     fn detach_source(channel: &'a str, discard_unapplied: bool) -> ();
     fn reattach_source(channel: &'a str) -> ();
     fn reset_replication(channel: &'a str) -> ();

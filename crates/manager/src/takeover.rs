@@ -42,7 +42,7 @@ pub(crate) async fn rehearse(
     let found = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, primary);
     let diagnosis = found.ok_or_else(|| Error::Unknown(primary.clone()))?;
     let running = lock(&hub.recovering).get(&diagnosis.facts.cluster_name).cloned();
-    let request = Request { candidate: wish.designated.clone(), skip_hooks, forced: true };
+    let request = Request { candidate: wish.designated.clone(), skip_hooks, forced: true, command: String::new() };
     let context = Context {
         snapshot: &view.snapshot,
         policy: &policy,

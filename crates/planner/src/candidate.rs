@@ -65,6 +65,13 @@ pub enum Rejection {
         /// What differs.
         what: String,
     },
+    /// Without GTID: another replica has applied more of the old primary's log.
+    NotAsFar {
+        /// How far it has come.
+        at: topology::BinlogCoordinates,
+        /// How far the other one has.
+        end: topology::BinlogCoordinates,
+    },
     /// It does not replicate (takeovers only).
     DoesNotReplicate,
     /// It is delayed by configuration (takeovers only).
@@ -112,6 +119,7 @@ impl fmt::Display for Rejection {
             Self::Lags { secs: None } => write!(out, "its lag is unknown"),
             Self::Unapplied => write!(out, "has not applied all it received"),
             Self::AheadOfOthers { what } => write!(out, "{what} than most of its siblings"),
+            Self::NotAsFar { at, end } => write!(out, "stands at {at} of the old primary's log, another one at {end}"),
             Self::DoesNotReplicate => write!(out, "does not replicate"),
             Self::Delayed { secs } => write!(out, "delayed by {secs} s"),
             Self::Partial => write!(out, "has replication filters"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use analysis::Code;
 use serde::{Deserialize, Serialize};
-use topology::{GtidSet, InstanceKey, ServerUuid, TlsProfile};
+use topology::{BinlogCoordinates, GtidSet, InstanceKey, ServerUuid, TlsProfile};
 
 use crate::{Certificate, Choice, Homecoming};
 
@@ -59,6 +59,11 @@ pub struct Threads {
     pub receiver: bool,
     /// Start the applier.
     pub applier: bool,
+}
+
+impl Threads {
+    /// Both.
+    pub const BOTH: Self = Self { receiver: true, applier: true };
 }
 
 /// For how many semi-synchronous replicas a source waits, and how.
@@ -137,6 +142,39 @@ pub enum Action {
         source: InstanceKey,
         /// What to start afterwards.
         start: Threads,
+    },
+    /// Stops the receiver of a replica without GTID and waits until it has applied all it received, which must end here.
+    Settle {
+        /// The replica.
+        replica: InstanceKey,
+        /// The end, in the log of the old primary.
+        at: BinlogCoordinates,
+        /// How long it may take.
+        within: Duration,
+    },
+    /// Lets a settled replica without GTID replicate from another one that settled in the same place, from the end of that
+    /// one's own log, which is read when it is done. Refused once the source takes writes: its end says nothing then.
+    Align {
+        /// The replica.
+        replica: InstanceKey,
+        /// The one to be promoted.
+        source: InstanceKey,
+        /// Where both settled.
+        at: BinlogCoordinates,
+        /// What to start afterwards.
+        start: Threads,
+    },
+    /// Switches the replica's side of semi-synchronous replication, and restarts its receiver for it to take effect.
+    SetSemiSync {
+        /// The replica.
+        replica: InstanceKey,
+        /// On or off.
+        on: bool,
+    },
+    /// Opens a primary for writes that is read-only and should not be.
+    Open {
+        /// The primary.
+        server: InstanceKey,
     },
     /// Cuts a lost replica from its source in a way that can be undone (source host `//host`).
     Detach {
@@ -301,6 +339,15 @@ impl Kind {
     pub fn that_repairs(code: Code) -> Option<Self> {
         match code {
             Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas => Some(Self::DeadPrimary),
+            Code::DeadCoPrimary | Code::DeadCoPrimaryAndSomeReplicas => Some(Self::DeadCoPrimary),
+            Code::DeadIntermediate
+            | Code::DeadIntermediateAndSomeReplicas
+            | Code::DeadIntermediateWithSingleReplicaFailingToConnect
+            | Code::AllIntermediateReplicasFailingToConnectOrDead => Some(Self::DeadIntermediate),
+            Code::DeadGroupMemberWithReplicas => Some(Self::DeadGroupMember),
+            Code::LockedSemiSyncPrimary => Some(Self::LockedSemiSync),
+            Code::PrimaryWithTooManySemiSyncReplicas => Some(Self::TooManySemiSync),
+            Code::NoWritablePrimary => Some(Self::NonWritablePrimary),
             _ => None,
         }
     }
@@ -373,6 +420,11 @@ impl Plan {
         self.steps.iter().find(|step| matches!(step.action, Action::Promote { .. })).map_or(0, |step| step.number)
     }
 
+    /// True when the server that is replaced lived when the plan was made.
+    pub fn replaces_a_living_one(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Freeze { .. }))
+    }
+
     /// True when steps that ended so, by number, have brought what the plan is for: a new primary; a new source for at least
     /// one replica; or all that is required.
     pub fn succeeded(&self, ended: &BTreeMap<u32, Outcome>) -> bool {
@@ -380,7 +432,7 @@ impl Plan {
         match self.kind {
             kind if kind.promotes() => ended.get(&self.point_of_no_return()) == Some(&Outcome::Done),
             Kind::DeadIntermediate | Kind::DeadGroupMember => {
-                self.steps.iter().any(|step| matches!(step.action, Action::Repoint { .. }) && is_done(step))
+                self.steps.iter().any(|step| step.action.moves().is_some() && is_done(step))
             }
             _ => {
                 let is_over = |step: &Step| matches!(ended.get(&step.number), Some(Outcome::Done | Outcome::Skipped));
@@ -399,12 +451,25 @@ impl Action {
         !matches!(self, Self::RunHooks(_) | Self::Approach { .. } | Self::Publish { .. } | Self::Downtime { .. })
     }
 
+    /// Returns the replica that it gives a new source, and that source.
+    pub fn moves(&self) -> Option<(&InstanceKey, &InstanceKey)> {
+        match self {
+            Self::Repoint { replica, source, .. }
+            | Self::Align { replica, source, .. }
+            | Self::Relocate { replica, to: source, .. } => Some((replica, source)),
+            _ => None,
+        }
+    }
+
     /// Returns the server it concerns, if it is one.
     pub fn server(&self) -> Option<&InstanceKey> {
         match self {
             Self::RunHooks(_) => None,
             Self::StopReceiver { replica, .. }
             | Self::Repoint { replica, .. }
+            | Self::Settle { replica, .. }
+            | Self::Align { replica, .. }
+            | Self::SetSemiSync { replica, .. }
             | Self::Relocate { replica, .. }
             | Self::Start { replica }
             | Self::Detach { replica } => Some(replica),
@@ -417,6 +482,7 @@ impl Action {
             | Self::Freeze { server, .. }
             | Self::Attach { server, .. }
             | Self::Promote { server, .. }
+            | Self::Open { server }
             | Self::Downtime { server, .. } => Some(server),
             Self::Publish { primary } => Some(primary),
             Self::Return(homecoming) => Some(homecoming.server()),
@@ -441,6 +507,15 @@ impl fmt::Display for Action {
             }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
             Self::Return(homecoming) => write!(out, "{homecoming}"),
+            Self::Settle { replica, at, .. } => write!(out, "let {replica} apply all it received, which ends at {at}"),
+            Self::Align { replica, source, .. } => {
+                write!(out, "let {replica} replicate from {source}, from the end of its log")
+            }
+            Self::SetSemiSync { replica, on: true } => {
+                write!(out, "switch semi-synchronous replication on at {replica}")
+            }
+            Self::SetSemiSync { replica, .. } => write!(out, "switch semi-synchronous replication off at {replica}"),
+            Self::Open { server } => write!(out, "let {server} accept writes"),
             Self::Detach { replica } => write!(out, "detach {replica} from its source"),
             Self::Approach { candidate, primary, .. } => {
                 write!(out, "wait until {candidate} follows {primary} closely")

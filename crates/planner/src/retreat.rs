@@ -93,7 +93,7 @@ pub fn retreat(plan: &Plan, begun: &BTreeSet<u32>, ended: &BTreeMap<u32, Outcome
 fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> Option<Undo> {
     let lives = plan.steps.iter().any(|step| matches!(step.action, Action::Freeze { .. }));
     let undo = match &step.action {
-        Action::StopReceiver { replica, .. } => {
+        Action::StopReceiver { replica, .. } | Action::Settle { replica, .. } => {
             Undo::StartReceiver { replica: replica.clone(), only_if_it_answers: outcome != Some(Outcome::Done) }
         }
         Action::Promote { server, .. } if lives => Undo::Close { server: server.clone(), primary: plan.failed.clone() },

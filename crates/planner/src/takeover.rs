@@ -13,8 +13,9 @@ use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState, Version, W
 
 pub use obstacle::Obstacle;
 
-use crate::dead_primary::{cannot_follow, threads_to_start};
+use crate::dead_primary::cannot_follow;
 use crate::steps::Steps;
+use crate::steps::threads_to_start;
 use crate::{
     Acks, Action, Certificate, Choice, Context, Decision, Hold, HookList, Kind, Lost, Plan, Rejection, Sides, Verdict,
     lint,

@@ -13,9 +13,9 @@ use analysis::{ClusterFilter, DataLoss, KeyFilter, Policy};
 use goldenscript::{ArgumentConsumer, Command};
 use planner::{Context, Decision, Kind, PastRecovery, Request};
 use topology::{
-    Binlog, Channel, Declared, Demoted, Downtime, Flavor, Graph, Gtid, GtidMode, GtidSet, Instance, InstanceKey,
-    Maintenance, NodeSays, NodeView, ProbeFailure, RegisteredRule, SemiSyncRole, ServerUuid, Snapshot, ThreadState,
-    Timestamp, Unreachable, Version, Watched, WritePolicy,
+    Binlog, BinlogCoordinates, Channel, Declared, Demoted, Downtime, Flavor, Graph, GroupMember, GroupMembership, Gtid,
+    GtidMode, GtidSet, Instance, InstanceKey, Maintenance, NodeSays, NodeView, ProbeFailure, RegisteredRule,
+    SemiSyncRole, ServerUuid, Snapshot, ThreadState, Timestamp, Unreachable, Version, Watched, WritePolicy,
 };
 
 type Failure = Box<dyn Error>;
@@ -47,11 +47,12 @@ struct Story {
 impl Default for Story {
     fn default() -> Self {
         let recovers_primary = ClusterFilter::new(|_| true);
+        let recovers_intermediate = ClusterFilter::new(|_| true);
         Self {
             now: Timestamp::from_secs(1000),
             servers: BTreeMap::new(),
             declared: Declared::default(),
-            policy: Policy { recovers_primary, ..Policy::default() },
+            policy: Policy { recovers_primary, recovers_intermediate, ..Policy::default() },
             past: Vec::new(),
             voters: 1,
             looked: BTreeMap::new(),
@@ -79,6 +80,9 @@ impl goldenscript::Runner for Story {
             "look" => self.look(&mut args),
             "lose" => self.lose(&mut args)?,
             "demoted" => self.demoted(&mut args)?,
+            "replicate" => self.replicate(&mut args)?,
+            "group" => self.group(&mut args)?,
+            "revive" => self.revive(&mut args)?,
             "downtime" => self.downtime(&mut args)?,
             "maintenance" => self.maintenance(&mut args)?,
             "rule" => self.rule(&mut args)?,
@@ -179,6 +183,48 @@ impl Story {
         Ok(String::new())
     }
 
+    /// Servers replicate from another one, as they did from their source before: the tree beyond the first tier, and rings.
+    fn replicate(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let source = key(lookup(args, "from").ok_or("from=?")?);
+        for name in args.next_pos().ok_or("who?")?.value.split(',') {
+            self.change(&key(name), |instance| {
+                let is_mariadb = instance.version.is_mariadb();
+                let old = instance.channels.pop().unwrap_or_else(|| channel(&source, is_mariadb));
+                instance.channels.push(Channel { source: source.clone(), ..old });
+            })?;
+        }
+        Ok(String::new())
+    }
+
+    /// Servers form a replication group, the first being its primary; the others replicate by the group alone.
+    fn group(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let members: Vec<InstanceKey> = args.next_pos().ok_or("who?")?.value.split(',').map(key).collect();
+        for (position, member) in members.iter().enumerate() {
+            let other = |other: &&InstanceKey| *other != member;
+            let as_member = |other: &InstanceKey| GroupMember { key: other.clone(), is_primary: *other == members[0] };
+            let others = members.iter().filter(other).map(as_member).collect();
+            self.change(member, |instance| {
+                instance.channels.clear();
+                instance.group = Some(GroupMembership {
+                    name: "00000000-0000-0000-0000-00000000000a".to_owned(),
+                    single_primary: true,
+                    state: "ONLINE".to_owned(),
+                    is_primary: position == 0,
+                    members: others,
+                });
+            })?;
+        }
+        Ok(String::new())
+    }
+
+    /// A server answers again.
+    fn revive(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let server = key(&args.next_pos().ok_or("who?")?.value);
+        let watched = self.servers.get_mut(&server).ok_or("who?")?;
+        (watched.failure, watched.failing_since, watched.failures, watched.seen) = (None, None, 0, Some(self.now));
+        Ok(String::new())
+    }
+
     /// The primary commits transactions, and every replica gets and applies them.
     fn write(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
         let primary = key(&args.next_pos().ok_or("who?")?.value);
@@ -223,6 +269,11 @@ impl Story {
         let settings = args.rest().into_iter().map(|arg| (arg.key.clone().unwrap_or_default(), arg.value.clone()));
         for (name, value) in settings.collect::<Vec<_>>() {
             let now = self.now;
+            if name == "still-since" {
+                let since = Timestamp::from_secs(value.parse()?);
+                self.servers.get_mut(&server).ok_or("who?")?.unchanged_since = Some(since);
+                continue;
+            }
             if name == "receivers-restarted" {
                 self.servers.get_mut(&server).ok_or("who?")?.receivers_restarted = Some(now);
                 continue;
@@ -363,13 +414,14 @@ impl Story {
         let cluster = format!("{}:3306", args.next_pos().ok_or("which cluster?")?.value);
         let secs_ago: u64 = args.lookup_parse("secs-ago")?.unwrap_or(0);
         let promoted = lookup(args, "promoted").map(key);
+        let kind = Kind::from_name(lookup(args, "kind").unwrap_or("DeadPrimary")).ok_or("what kind?")?;
         let id = i64::try_from(self.past.len())? + 1;
         self.past.insert(
             0,
             PastRecovery {
                 id,
                 uid: format!("recovery-{id}"),
-                kind: Kind::DeadPrimary,
+                kind,
                 cluster,
                 changed_servers: promoted.is_some(),
                 successor: promoted,
@@ -388,6 +440,14 @@ impl Story {
                     let on = value == "true";
                     self.policy.recovers_primary = ClusterFilter::new(move |_| on);
                 }
+                Some("automated-intermediate") => {
+                    let on = value == "true";
+                    self.policy.recovers_intermediate = ClusterFilter::new(move |_| on);
+                }
+                Some("exact-semi-sync") => self.policy.exact_semi_sync = value == "true",
+                Some("unlock-semi-sync") => self.policy.unlock_semi_sync = value == "true",
+                Some("recover-non-writable") => self.policy.recover_non_writable = value == "true",
+                Some("only-other-co-primary") => self.policy.only_other_co_primary = value == "true",
                 Some("never-promote") => self.policy.never_promote = KeyFilter::new(move |key| key.host == value),
                 Some("grace-secs") => self.policy.restart_grace = Duration::from_secs(value.parse()?),
                 Some("same-data-center") => self.policy.same_data_center = value == "true",
@@ -438,6 +498,7 @@ impl Story {
         let request = Request {
             candidate: lookup(args, "candidate").map(key),
             skip_hooks: true,
+            command: lookup(args, "command").unwrap_or("").to_owned(),
             forced: lookup(args, "forced").is_some(),
         };
         let snapshot = self.snapshot();
@@ -495,8 +556,10 @@ impl Story {
 }
 
 fn render(plan: &planner::Plan) -> String {
-    let certificate = plan.certificate.as_ref().map(ToString::to_string).unwrap_or_default();
-    let mut text = format!("promote {}; {certificate}\n", plan.successor.host);
+    let mut text = match &plan.certificate {
+        Some(certificate) => format!("promote {}; {certificate}\n", plan.successor.host),
+        None => format!("{:?} → {}\n", plan.kind, plan.successor.host),
+    };
     for lost in &plan.lost {
         writeln!(text, "lose {}: {}", lost.key, lost.why).unwrap();
     }
@@ -569,6 +632,12 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         "applier-errno" => instance.channels[0].applier_errno = value.parse().unwrap(),
         "delay-secs" => instance.channels[0].delay_secs = value.parse().unwrap(),
         "auto-position" => instance.channels[0].auto_position = value == "true",
+        "detached" => instance.channels.clear(),
+        "read" => instance.channels[0].read = BinlogCoordinates::new("binlog.000002", value.parse().unwrap()),
+        "applied-to" => instance.channels[0].executed = BinlogCoordinates::new("binlog.000002", value.parse().unwrap()),
+        "acknowledging" => instance.semi_sync.replica.active = value == "true",
+        "priority" => instance.semi_sync.priority = value.parse().unwrap(),
+        "group-state" => value.clone_into(&mut instance.group.as_mut().unwrap().state),
         "retrieved" => instance.channels[0].retrieved = GtidSet::parse(value).unwrap(),
         other => panic!("unknown fact {other}"),
     }

@@ -5,6 +5,7 @@ mod audit;
 mod candidates;
 mod clusters;
 mod downtime;
+mod forced;
 pub(crate) mod health;
 mod instances;
 mod maintenance;
@@ -47,6 +48,7 @@ pub(crate) fn table() -> Vec<Route> {
         analysis::routes(),
         recovery::routes(),
         returning::routes(),
+        forced::routes(),
         audit::routes(),
         meta::routes(),
     ]

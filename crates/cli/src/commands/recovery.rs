@@ -28,6 +28,9 @@ pub(super) const COMMANDS: &[Command] = &[
         .details("What it has beyond the primary is put on record first, and is gone from the server then."),
     Command::new(SECTION, "divergences", "", fixed!("v2/divergences"), divergences, "List transactions that replaced primaries have and their successors have not"),
     Command::new(SECTION, "ack-divergence", "-i -reason", acknowledge_divergence, text_of_details, "Acknowledge what a returned primary has beyond its successor: it is listed no more").changing(),
+    Command::new(SECTION, "force-master-failover", "-i|-alias", force_failover, successor, "Replace the primary of a cluster now, whatever is wrong with it").changing()
+        .details("A primary that lives is made to refuse writes first, and nobody is promoted unless it confirmed that."),
+    Command::new(SECTION, "force-master-takeover", "-i|-alias -d", force_takeover, successor, "Replace the primary of a cluster by one of its direct replicas").changing(),
     Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more").changing()
         .counting(),
     Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster").changing()
@@ -44,6 +47,20 @@ fn recover(path: &str, options: &Options) -> Result<String, Failure> {
         None => format!("{path}/{instance}"),
         Some(candidate) => format!("{path}/{instance}/{candidate}"),
     })
+}
+
+fn force_failover(options: &Options) -> Result<String, Failure> {
+    Ok(format!("force-master-failover/{}", options.cluster_hint()?))
+}
+
+fn force_takeover(options: &Options) -> Result<String, Failure> {
+    required(&options.destination, "destination")?;
+    let designated = options.destination_path()?.unwrap_or_default();
+    Ok(format!("force-master-takeover/{}/{designated}", options.cluster_hint()?))
+}
+
+fn successor(answer: &Answer<'_>) -> Lines {
+    Ok(vec![key(&answer.details()["SuccessorKey"])])
 }
 
 /// The client shows one code for each instance, the binary all of them and none in downtime.
