@@ -8,7 +8,8 @@ use topology::Timestamp;
 /// neither ages evidence nor makes it younger.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    started: Instant,
+    /// None on a clock that stands still.
+    started: Option<Instant>,
     origin: Timestamp,
 }
 
@@ -17,11 +18,16 @@ impl Clock {
     pub fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let origin = Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX));
-        Self { started: Instant::now(), origin }
+        Self { started: Some(Instant::now()), origin }
+    }
+
+    /// Returns a clock that always shows `moment`.
+    pub(crate) fn still(moment: Timestamp) -> Self {
+        Self { started: None, origin: moment }
     }
 
     /// Returns the present moment.
     pub fn now(&self) -> Timestamp {
-        self.origin.plus(self.started.elapsed())
+        self.started.map_or(self.origin, |started| self.origin.plus(started.elapsed()))
     }
 }

@@ -11,6 +11,7 @@
 
 mod candidate;
 mod certificate;
+mod compatible;
 mod dead_primary;
 mod decide;
 mod explain;
@@ -18,13 +19,18 @@ mod hold;
 mod lint;
 mod plan;
 mod receivers;
+mod simulate;
 mod steps;
+mod suppose;
 
 pub use candidate::{Candidate, Choice, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};
+pub use compatible::{Incompatible, ReplicationRules, can_follow_by_gtid, can_replicate};
 pub use decide::{Context, Decision, PastRecovery, Request, decide};
 pub use explain::{Explanation, Rehearsal, explain};
 pub use hold::Hold;
 pub use lint::{Flaw, lint};
 pub use plan::{Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
 pub use receivers::receivers_to_restart;
+pub use simulate::{Consequence, Simulation, simulate};
+pub use suppose::{Fault, Impossible, suppose};

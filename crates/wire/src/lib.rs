@@ -17,12 +17,12 @@ mod time;
 mod value;
 
 pub use analysis::ReplicationAnalysis;
-pub use cluster::{Audit, AutomatedRecoveryFilters, ClusterInfo, Maintenance};
+pub use cluster::{Audit, AutomatedRecoveryFilters, ClusterInfo, Maintenance, PromotionRuleEntry};
 pub use health::{HealthStatus, NodeHealth, RaftStatus};
 pub use instance::Instance;
 pub use journal::{Executor, JournalStep, RecoveryRecord, Sentence};
 pub use json::to_json;
 pub use nodes::{Node, NodeName, Nodes};
 pub use recovery::{BlockedRecovery, RecoveryStep, TopologyRecovery};
-pub use time::{computed_time, exact_time, row_time, zero_time};
-pub use value::{Coordinates, Empty, Envelope, Key, NullBool, NullInt, error_text};
+pub use time::{computed_time, exact_time, read_time, row_time, zero_time};
+pub use value::{Coordinates, Empty, Envelope, Key, NullBool, NullInt, error_text, read_error_text};

@@ -13,6 +13,8 @@ mod nodes;
 mod raft;
 mod recovery;
 mod replication;
+mod simulation;
+mod tags;
 mod topology;
 
 use manager::View;
@@ -44,6 +46,8 @@ pub(crate) fn table() -> Vec<Route> {
         analysis::routes(),
         recovery::routes(),
         audit::routes(),
+        tags::routes(),
+        simulation::routes(),
         meta::routes(),
     ]
     .into_iter()
@@ -67,7 +71,7 @@ impl Api {
     /// Returns a view that shows everything that was declared so far: the cached one may be a moment older.
     pub(crate) fn fresh_view(&self) -> View {
         let cached = self.view();
-        let snapshot = ::topology::Snapshot { declared: self.manager.store().declared(), ..cached.snapshot.clone() };
+        let snapshot = ::topology::Snapshot { declared: self.manager.declared(), ..cached.snapshot.clone() };
         View { graph: ::topology::Graph::of(&snapshot), diagnoses: cached.diagnoses.clone(), snapshot }
     }
 }
