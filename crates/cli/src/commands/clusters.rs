@@ -45,6 +45,14 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     Command::new(
         SECTION,
+        "topology-tags",
+        "-i|-alias",
+        of_cluster!("topology-tags"),
+        text_of_details,
+        "Show a cluster as a tree, with the tags of each instance",
+    ),
+    Command::new(
+        SECTION,
         "which-cluster",
         "-i|-alias",
         of_cluster!("cluster-info"),
@@ -85,6 +93,32 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     Command::new(
         SECTION,
+        "which-cluster-osc-replicas",
+        "-i|-alias",
+        of_cluster!("cluster-osc-replicas"),
+        keys_of_instances,
+        "List replicas of a cluster that a tool for schema changes should watch",
+    )
+    .also(&["which-cluster-gh-ost-replicas"]),
+    Command::new(
+        SECTION,
+        "which-cluster-osc-running-replicas",
+        "-i|-alias",
+        of_cluster!("cluster-osc-replicas"),
+        running,
+        "List those of them that replicate",
+    ),
+    Command::new(
+        SECTION,
+        "get-cluster-heuristic-lag",
+        "-i|-alias",
+        of_cluster!("cluster-osc-replicas"),
+        greatest_lag,
+        "Show the greatest lag among them, in seconds",
+    )
+    .only(Program::Orchestrator),
+    Command::new(
+        SECTION,
         "dominant-dc",
         "",
         fixed!("masters"),
@@ -110,6 +144,17 @@ fn aliases(answer: &Answer<'_>) -> Lines {
 fn field(answer: &Answer<'_>, name: &'static str) -> Lines {
     let value = answer.value[name].as_str().ok_or(Failure::OddAnswer(name))?;
     Ok(vec![value.to_owned()])
+}
+
+fn running(answer: &Answer<'_>) -> Lines {
+    let runs = |instance: &&Value| instance["Slave_IO_Running"] == true && instance["Slave_SQL_Running"] == true;
+    Ok(answer.items().iter().filter(runs).map(|instance| key(&instance["Key"])).collect())
+}
+
+fn greatest_lag(answer: &Answer<'_>) -> Lines {
+    let lags = answer.items().iter().map(|instance| &instance["SlaveLagSeconds"]);
+    let known = lags.filter(|lag| lag["Valid"] == true).filter_map(|lag| lag["Int64"].as_i64());
+    known.max().map(|lag| vec![lag.to_string()]).ok_or(Failure::OddAnswer("replica with a known lag"))
 }
 
 fn dominant_data_center(answer: &Answer<'_>) -> Lines {

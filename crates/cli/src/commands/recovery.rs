@@ -16,9 +16,9 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(SECTION, "replication-analysis", "", fixed!("replication-analysis"), analysis, "List what is wrong in all clusters"),
     Command::new(SECTION, "recover", "-i [-d]", |options| recover("recover", options), key_of_details, "Recover now from the failure of an instance; -d names who should be promoted").changing()
         .details("Filters, downtime, the period after an earlier recovery and the global switch do not hold it back; the proof that the instance is dead does.")
-        .tolerating(NOTHING_WRONG),
+        .tolerating(|message| message == NOTHING_WRONG),
     Command::new(SECTION, "recover-lite", "-i [-d]", |options| recover("recover-lite", options), key_of_details, "Recover now, without running hooks").changing()
-        .tolerating(NOTHING_WRONG),
+        .tolerating(|message| message == NOTHING_WRONG),
     Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more").changing()
         .counting(),
     Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster").changing()
