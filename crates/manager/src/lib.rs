@@ -5,7 +5,8 @@
 //! journal. Decisions are made in `analysis` and `planner`, statements are worded in `mysql`, rows are kept by `store`.
 //!
 //! Invariants: the only place that decides *when*. One owner per piece of state. No lock is held across an await. Nothing
-//! changes a server but [`hands`], and in a recovery only between two entries of the journal.
+//! changes a server but [`hands`], and in a recovery only between two entries of the journal. Nothing speaks to a server but
+//! through a [`reach::Reach`], and nothing tells the time but the [`Clock`] and tokio's.
 #![warn(missing_docs)]
 
 mod audit;
@@ -28,12 +29,15 @@ mod narrator;
 mod nodes;
 mod observatory;
 mod pulse;
+#[doc(hidden)]
+pub mod reach;
 mod recovery;
 mod resume;
 mod seat;
 mod settings;
 mod suspicion;
 mod watcher;
+mod world;
 
 pub use clock::Clock;
 pub use handle::{Health, Manager, Mode, Reload};
@@ -41,6 +45,8 @@ pub use hub::View;
 pub use recovery::Recovered;
 #[doc(hidden)]
 pub use seat::Seat;
+#[doc(hidden)]
+pub use world::World;
 
 use planner::Hold;
 use topology::InstanceKey;

@@ -121,7 +121,9 @@ pub fn can_replicate(replica: &Instance, source: &Instance, rules: &ReplicationR
     if source.is_replica() && !source.binlog.logs_replica_updates {
         return Err(Incompatible::DoesNotPassOn(other));
     }
-    if replica.version.line() < source.version.line() && !rules.older_may_follow {
+    // It passes on what it receives as it is.
+    let relays = replica.version.is_binlog_server();
+    if replica.version.line() < source.version.line() && !rules.older_may_follow && !relays {
         let (old, new) = (replica.version.text.clone(), source.version.text.clone());
         return Err(Incompatible::Older { replica: one, old, source_key: other, new });
     }
@@ -134,10 +136,10 @@ pub fn can_replicate(replica: &Instance, source: &Instance, rules: &ReplicationR
     if rules.verify_filters && filters(source) && !filters(replica) {
         return Err(Incompatible::Filters(other));
     }
-    if replica.server_id == source.server_id {
+    if replica.server_id == source.server_id && !relays {
         return Err(Incompatible::SameId { one, other, id: source.server_id });
     }
-    if let Some(uuid) = source.uuid.as_ref().filter(|uuid| replica.uuid.as_ref() == Some(uuid)) {
+    if let Some(uuid) = source.uuid.as_ref().filter(|uuid| replica.uuid.as_ref() == Some(uuid) && !relays) {
         return Err(Incompatible::SameUuid { one, other, uuid: uuid.to_string() });
     }
     let delay = |instance: &Instance| instance.channel().map_or(0, |channel| channel.delay_secs);

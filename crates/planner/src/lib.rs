@@ -18,12 +18,13 @@ mod explain;
 mod hold;
 mod lint;
 mod plan;
+mod proof;
 mod receivers;
 mod simulate;
 mod steps;
 mod suppose;
 
-pub use candidate::{Candidate, Choice, Preference, Rejection};
+pub use candidate::{Candidate, Choice, Outranked, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};
 pub use compatible::{Incompatible, ReplicationRules, can_follow_by_gtid, can_replicate};
 pub use decide::{Context, Decision, PastRecovery, Request, decide};

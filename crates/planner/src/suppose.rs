@@ -137,7 +137,9 @@ fn inhabitants(snapshot: &Snapshot, data_center: &str) -> Result<Vec<InstanceKey
 fn fail(watched: &mut Watched, how: Unreachable, now: Timestamp) {
     let since = watched.failing_since.unwrap_or(now.minus(AGO));
     if watched.failure.is_none() {
-        watched.seen = Some(since);
+        // Others that died with it may have acknowledged what it committed since it was read.
+        watched.seen = Some(since.minus(Duration::from_millis(1)));
+        watched.ledger.failed(how, since);
     }
     watched.failure = Some(ProbeFailure { kind: how, message: how.to_string(), partial: false });
     watched.failing_since = Some(since);
@@ -150,9 +152,11 @@ fn stay(watched: &mut Watched, victims: &Victims, now: Timestamp) {
     if !watched.is_valid() {
         return;
     }
-    watched.seen = Some(now);
-    watched.checked = Some(now);
     let Some(instance) = &mut watched.instance else { return };
+    if let Some(seen) = watched.seen.replace(now) {
+        Arc::make_mut(instance).uptime_secs += now.since(seen).as_secs();
+    }
+    watched.checked = Some(now);
     for at in 0..instance.channels.len() {
         let source = &instance.channels[at].source;
         let (how, is_stopped) = (victims.how(source), victims.stopped.contains(&watched.key));
@@ -227,11 +231,19 @@ fn count_acknowledgers(before: &Snapshot, supposed: &mut Snapshot, victims: &Vic
             continue;
         };
         let Some(source) = supposed.watched.get_mut(source).filter(|source| source.is_valid()) else { continue };
-        let Some(source) = &mut Arc::make_mut(source).instance else { continue };
-        let semi_sync = &mut Arc::make_mut(source).semi_sync;
+        let source = Arc::make_mut(source);
+        let Some(instance) = &mut source.instance else { continue };
+        let semi_sync = &mut Arc::make_mut(instance).semi_sync;
         semi_sync.clients = semi_sync.clients.saturating_sub(1);
-        if semi_sync.clients < semi_sync.wait_count.max(1) && semi_sync.timeout_ms <= PATIENCE_MS {
+        if semi_sync.clients >= semi_sync.wait_count.max(1) {
+            continue;
+        }
+        if semi_sync.timeout_ms <= PATIENCE_MS {
             semi_sync.source.active = false;
+        } else {
+            // Somebody commits something, and waits.
+            semi_sync.waiting_sessions = Some(semi_sync.waiting_sessions.unwrap_or_default().max(1));
+            source.unchanged_since = Some(Timestamp::FIRST);
         }
     }
 }

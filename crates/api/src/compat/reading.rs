@@ -170,6 +170,7 @@ fn watched(row: &Row<'_>, key: &InstanceKey, now: Timestamp, poll: Duration) -> 
         failures: if failure.is_some() { FAILURES } else { 0 },
         failure,
         latency_us: row.number::<u64>("LastDiscoveryLatency")?.unwrap_or_default() / 1000,
+        unchanged_since: row.flag("StaleBinlogCoordinates")?.unwrap_or(false).then_some(Timestamp::FIRST),
         first_heard: seen.unwrap_or(now),
         ..Watched::default()
     })
@@ -234,6 +235,7 @@ fn version(row: &Row<'_>) -> Result<Version, Problem> {
     let version = Version::parse(row.text("Version")?, row.text("VersionComment")?);
     let flavor = match row.text("FlavorName")? {
         "MariaDB" => Flavor::MariaDb,
+        "MaxScale" => Flavor::MaxScale,
         "Percona" => Flavor::Percona,
         "MySQL" => Flavor::MySql,
         _ => version.flavor,
@@ -352,7 +354,7 @@ fn semi_sync(row: &Row<'_>, is_mariadb: bool) -> Result<SemiSync, Problem> {
         lossless: source.enabled && !is_mariadb,
         clients: row.number("SemiSyncMasterClients")?.unwrap_or_default(),
         priority: row.number("SemiSyncPriority")?.unwrap_or_default(),
-        unacknowledged: 0,
+        ..SemiSync::default()
     })
 }
 
