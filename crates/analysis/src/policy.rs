@@ -112,6 +112,10 @@ pub struct Policy {
     pub apply_promotion: bool,
     /// `MaxConcurrentReplicaOperations`.
     pub parallel_moves: usize,
+    /// `ReasonableMaintenanceReplicationLagSeconds`: a replica that lags more takes over from nobody.
+    pub takeover_lag: Duration,
+    /// `TakeoverWriteBlockSeconds`: how long a takeover may keep writes waiting before it is undone.
+    pub write_block: Duration,
 }
 
 impl Default for Policy {
@@ -142,6 +146,8 @@ impl Default for Policy {
             lost_downtime: Duration::from_secs(365 * 86_400),
             apply_promotion: true,
             parallel_moves: 5,
+            takeover_lag: Duration::from_secs(20),
+            write_block: Duration::from_secs(5),
         }
     }
 }

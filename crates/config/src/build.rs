@@ -252,6 +252,7 @@ impl Builder<'_> {
                 reasonable_lock: self.seconds(Id::ReasonableLockedSemiSyncMasterSeconds),
             },
             drain_timeout: self.seconds(Id::PromotionDrainTimeoutSeconds),
+            write_block: self.seconds(Id::TakeoverWriteBlockSeconds),
             restart_grace: self.seconds(Id::PrimaryRestartGraceSeconds),
             heartbeat: Duration::from_millis(self.number(Id::HeartbeatMilliseconds)).min(CENTURY),
             receiver_restart_after: self.seconds(Id::ReceiverRestartAfterSeconds),

@@ -388,6 +388,8 @@ pub struct Recovery {
     pub semi_sync: SemiSyncPolicy,
     /// How long a candidate may take to apply what it received.
     pub drain_timeout: Duration,
+    /// How long a takeover may keep writes waiting before it is undone.
+    pub write_block: Duration,
     /// A primary that is back within it is not failed over.
     pub restart_grace: Duration,
     /// Between two pulses to each server with replicas.

@@ -38,6 +38,7 @@ const RANGES: &[(Id, i64, i64)] = &[
     (Id::RecoveryPeriodBlockSeconds, 0, i64::MAX),
     (Id::RecoveryPeriodBlockMinutes, 0, i64::MAX),
     (Id::HookTimeoutSeconds, 1, i64::MAX),
+    (Id::TakeoverWriteBlockSeconds, 1, i64::MAX),
     (Id::HeartbeatMilliseconds, 10, i64::MAX),
 ];
 

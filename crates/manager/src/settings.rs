@@ -91,6 +91,8 @@ fn policy(config: &Arc<Config>) -> Policy {
         lost_downtime: recovery.lost_downtime,
         apply_promotion: recovery.apply_promotion,
         parallel_moves: config.discovery.max_concurrent_moves,
+        takeover_lag: config.problems.maintenance_lag,
+        write_block: recovery.write_block,
     }
 }
 

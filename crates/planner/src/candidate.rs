@@ -65,6 +65,27 @@ pub enum Rejection {
         /// What differs.
         what: String,
     },
+    /// It does not replicate (takeovers only).
+    DoesNotReplicate,
+    /// It is delayed by configuration (takeovers only).
+    Delayed {
+        /// By how many seconds.
+        secs: u64,
+    },
+    /// It replicates only part of what the primary has (takeovers only).
+    Partial,
+    /// It replicates from several sources (takeovers only).
+    SeveralSources,
+    /// It has transactions that the primary lacks: all others would get them (takeovers only).
+    Errant {
+        /// Which.
+        gtids: GtidSet,
+    },
+    /// It is of a newer release line than servers that would have to replicate from it (takeovers only).
+    NewerThan {
+        /// Those servers.
+        keys: Vec<InstanceKey>,
+    },
     /// It lacks transactions that no reachable replica which could serve them to it has.
     CannotCatchUp {
         /// What it lacks.
@@ -91,6 +112,15 @@ impl fmt::Display for Rejection {
             Self::Lags { secs: None } => write!(out, "its lag is unknown"),
             Self::Unapplied => write!(out, "has not applied all it received"),
             Self::AheadOfOthers { what } => write!(out, "{what} than most of its siblings"),
+            Self::DoesNotReplicate => write!(out, "does not replicate"),
+            Self::Delayed { secs } => write!(out, "delayed by {secs} s"),
+            Self::Partial => write!(out, "has replication filters"),
+            Self::SeveralSources => write!(out, "replicates from several sources"),
+            Self::Errant { gtids } => write!(out, "has transactions that the primary lacks: {gtids}"),
+            Self::NewerThan { keys } => {
+                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+                write!(out, "of a newer version than what would replicate from it: {}", keys.join(", "))
+            }
             Self::CannotCatchUp { lacks } => write!(out, "lacks {lacks}, and nobody can serve it"),
         }
     }

@@ -113,7 +113,7 @@ pub(crate) fn answers<'a>(snapshot: &'a Snapshot, facts: &'a Facts) -> impl Fn(&
 }
 
 /// Returns why `replica` cannot be attached below a server that holds `held` and has purged `purged`.
-fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option<String> {
+pub(crate) fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option<String> {
     let executed = &replica.gtid.executed;
     if !held.contains(executed) {
         return Some(format!("has transactions that the new primary lacks: {}", executed.subtract(held)));
@@ -134,7 +134,7 @@ fn is_late(replica: &Instance, limit: Option<Duration>) -> bool {
 }
 
 /// A receiver that an operator stopped stays stopped; so does an applier that was stopped without an error.
-fn threads_to_start(replica: &Instance) -> Threads {
+pub(crate) fn threads_to_start(replica: &Instance) -> Threads {
     let Some(channel) = replica.channel() else { return Threads { receiver: true, applier: true } };
     let applier_stopped = channel.applier == ThreadState::Stopped && channel.applier_errno == 0;
     Threads { receiver: Testimony::of(channel) != Testimony::Silent, applier: !applier_stopped }

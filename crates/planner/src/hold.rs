@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Certificate, Choice, Flaw};
+use crate::{Certificate, Choice, Flaw, Obstacle};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +119,8 @@ pub enum Hold {
     },
     /// Replicas do not use GTID.
     NoGtid,
+    /// A takeover that somebody asked for is not possible as things stand.
+    Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
     UnsafePlan {
         /// What is wrong with it.
@@ -147,6 +149,7 @@ impl Hold {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
             }
             Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
+            Self::Obstacle(obstacle) => obstacle.remedy(),
             _ => None,
         }
     }
@@ -221,6 +224,7 @@ impl fmt::Display for Hold {
                 )?;
                 write!(out, "{certificate}")
             }
+            Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
             Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use analysis::{ClusterFilter, Code, Diagnosis, Policy};
 use serde::{Deserialize, Serialize};
-use topology::{Graph, Snapshot};
+use topology::{Graph, InstanceKey, Snapshot};
 
 use crate::{Context, Decision, Fault, Hold, Impossible, Request, decide, suppose};
 
@@ -15,6 +15,8 @@ pub struct Simulation {
     pub faults: Vec<Fault>,
     /// What would then be found, and done about it: the most urgent first.
     pub found: Vec<Consequence>,
+    /// Servers that would not answer, of which nothing is found: nothing depends on them.
+    pub silent: Vec<InstanceKey>,
 }
 
 /// A diagnosis, and what would be done about it.
@@ -56,12 +58,23 @@ pub fn simulate(snapshot: &Snapshot, policy: &Policy, faults: &[Fault]) -> Resul
         };
         Consequence { decision: decided(&diagnosis, &everything), diagnosis, not_automated }
     });
-    Ok(Simulation { faults: faults.to_vec(), found: found.collect() })
+    let found: Vec<Consequence> = found.collect();
+    let is_found = |key: &InstanceKey| {
+        found.iter().any(|found| found.diagnosis.subject == *key && found.diagnosis.code != Code::NoProblem)
+    };
+    let failing = supposed.watched.values().filter(|watched| watched.failure.is_some());
+    let silent = failing.map(|watched| watched.key.clone()).filter(|key| !is_found(key)).collect();
+    Ok(Simulation { faults: faults.to_vec(), found, silent })
 }
 
 impl Consequence {
-    /// True when there is something to be said about what would be done: more than that nothing mends a remark.
+    /// True when something is wrong, and a recovery from it exists.
     pub fn is_decided(&self) -> bool {
         self.diagnosis.code != Code::NoProblem && self.decision != Decision::Hold(Hold::NothingToRecover)
+    }
+
+    /// True when something is wrong that no recovery mends.
+    pub fn is_left(&self) -> bool {
+        self.diagnosis.code != Code::NoProblem && !self.is_decided()
     }
 }

@@ -345,14 +345,20 @@ fn semi_sync(row: &Row<'_>, is_mariadb: bool) -> Result<SemiSync, Problem> {
         role(flag("SemiSyncMasterEnabled")?, flag("SemiSyncMasterStatus")?, flag("SemiSyncMasterPluginNewVersion")?);
     let replica =
         role(flag("SemiSyncReplicaEnabled")?, flag("SemiSyncReplicaStatus")?, flag("SemiSyncReplicaPluginNewVersion")?);
+    let (clients, wait_count) = (
+        row.number("SemiSyncMasterClients")?.unwrap_or_default(),
+        row.number("SemiSyncMasterWaitForReplicaCount")?.unwrap_or_default(),
+    );
     Ok(SemiSync {
         source,
         replica,
-        wait_count: row.number("SemiSyncMasterWaitForReplicaCount")?.unwrap_or_default(),
+        wait_count,
         timeout_ms: row.number("SemiSyncMasterTimeout")?.unwrap_or_default(),
         // The array does not say; these are the servers' defaults.
         lossless: source.enabled && !is_mariadb,
-        clients: row.number("SemiSyncMasterClients")?.unwrap_or_default(),
+        clients,
+        // Nor this: while enough replicas are connected, nobody waits for long.
+        waiting_sessions: (source.active && clients >= wait_count).then_some(0),
         priority: row.number("SemiSyncPriority")?.unwrap_or_default(),
         ..SemiSync::default()
     })

@@ -65,14 +65,23 @@ fn in_words(simulation: &Simulation) -> String {
         text += "  nothing happens\n";
     }
     text += "\nThen this would be found:\n";
-    if simulation.found.is_empty() {
+    if simulation.found.is_empty() && simulation.silent.is_empty() {
         text += "  nothing is wrong\n";
     }
     for Consequence { diagnosis, .. } in &simulation.found {
         text += &format!("  {}\n", found(diagnosis));
     }
+    for key in &simulation.silent {
+        text += &format!("  {key} does not answer, and nothing depends on it\n");
+    }
     for consequence in simulation.found.iter().filter(|consequence| consequence.is_decided()) {
         put_decision(&mut text, consequence);
+    }
+    let left =
+        simulation.found.iter().filter(|consequence| consequence.is_left()).map(|consequence| &consequence.diagnosis);
+    let left: Vec<String> = left.map(|diagnosis| format!("{} of {}", diagnosis.code, diagnosis.subject)).collect();
+    if !left.is_empty() {
+        text += &format!("\nNothing is done by itself about {}\n", left.join(", "));
     }
     text
 }
@@ -143,21 +152,9 @@ fn put_plan(text: &mut String, plan: &Plan) {
     for lost in &plan.lost {
         text.push_str(&format!("  lost: {}: {}\n", lost.key, lost.why));
     }
-    text.push_str("  steps; those with the same letter run side by side:\n");
+    text.push_str("  steps; those of one stage run side by side:\n");
     for step in &plan.steps {
         let may_fail = if step.required { "" } else { " (may fail)" };
-        text.push_str(&format!("  {:>4}{} {}{may_fail}\n", step.number, stage(step.stage), step.action));
+        text.push_str(&format!("  {:>4}  stage {:<2}  {}{may_fail}\n", step.number, step.stage, step.action));
     }
-}
-
-/// Returns the letters of a stage: a to z, then aa and on.
-fn stage(number: u32) -> String {
-    let mut letters = String::new();
-    let mut rest = number.max(1);
-    while rest > 0 {
-        let letter = u8::try_from((rest - 1) % 26).unwrap_or(0);
-        letters.insert(0, char::from(b'a' + letter));
-        rest = (rest - 1) / 26;
-    }
-    letters
 }
