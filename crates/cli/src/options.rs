@@ -38,6 +38,8 @@ pub struct Options {
     pub hostname: String,
     /// Path below `/api`, for the command `api`.
     pub path: String,
+    /// A pool.
+    pub pool: String,
     /// A tag: `name`, `name=value`; several in a search.
     pub tag: String,
     /// What is supposed to fail, in its order: the name of the option, and what it names.

@@ -93,6 +93,9 @@ orchestrator -c downtimed
 orchestrator -c which-lost-in-recovery
 orchestrator -c in-maintenance -i db2
 client -c dominant-dc
+orchestrator -c cluster-pool-instances
+orchestrator -c which-heuristic-cluster-pool-instances
+client -c which-heuristic-cluster-pool-instances -a shop -l reports
 orchestrator -c can-replicate-from -i db3 -d db2
 orchestrator -c can-replicate-from -i db2 -d db4
 client -c can-replicate-from -i db2 -d db4

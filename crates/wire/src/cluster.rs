@@ -36,6 +36,19 @@ pub struct AutomatedRecoveryFilters {
     pub recovery_ignore_hostname_filters: Vec<String>,
 }
 
+/// An instance in a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolEntry {
+    /// Name of its cluster.
+    pub cluster: String,
+    /// Alias of that.
+    pub alias: String,
+    /// The pool.
+    pub pool: String,
+    /// The instance.
+    pub instance: Key,
+}
+
 /// A promotion rule, as lists of all of them show it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -17,7 +17,7 @@ mod time;
 mod value;
 
 pub use analysis::ReplicationAnalysis;
-pub use cluster::{Audit, AutomatedRecoveryFilters, ClusterInfo, Maintenance, PromotionRuleEntry};
+pub use cluster::{Audit, AutomatedRecoveryFilters, ClusterInfo, Maintenance, PoolEntry, PromotionRuleEntry};
 pub use health::{HealthStatus, NodeHealth, RaftStatus};
 pub use instance::Instance;
 pub use journal::{Executor, JournalStep, RecoveryRecord, Sentence};

@@ -10,6 +10,7 @@ mod instances;
 mod maintenance;
 mod meta;
 mod nodes;
+mod pools;
 mod raft;
 mod recovery;
 mod replication;
@@ -47,6 +48,7 @@ pub(crate) fn table() -> Vec<Route> {
         recovery::routes(),
         audit::routes(),
         tags::routes(),
+        pools::routes(),
         simulation::routes(),
         meta::routes(),
     ]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Command, fixed, of_cluster};
 use crate::failure::Failure;
-use crate::options::Program;
+use crate::options::{Options, Program, encoded};
 use crate::show::{Answer, Lines, key, key_of_instance, keys_of_instances, text, text_of_details};
 
 const SECTION: &str = "Clusters";
@@ -119,6 +119,22 @@ pub(super) const COMMANDS: &[Command] = &[
     .only(Program::Orchestrator),
     Command::new(
         SECTION,
+        "cluster-pool-instances",
+        "",
+        fixed!("v2/pools"),
+        pooled,
+        "List all pools: cluster, alias, pool and instance, separated by tabs",
+    ),
+    Command::new(
+        SECTION,
+        "which-heuristic-cluster-pool-instances",
+        "-i|-alias [-pool]",
+        pool_of_cluster,
+        instances_in_details,
+        "List the instances of a cluster that are in a pool, and answer",
+    ),
+    Command::new(
+        SECTION,
         "dominant-dc",
         "",
         fixed!("masters"),
@@ -155,6 +171,23 @@ fn greatest_lag(answer: &Answer<'_>) -> Lines {
     let lags = answer.items().iter().map(|instance| &instance["SlaveLagSeconds"]);
     let known = lags.filter(|lag| lag["Valid"] == true).filter_map(|lag| lag["Int64"].as_i64());
     known.max().map(|lag| vec![lag.to_string()]).ok_or(Failure::OddAnswer("replica with a known lag"))
+}
+
+fn pooled(answer: &Answer<'_>) -> Lines {
+    let line = |entry: &Value| {
+        let word = |name: &str| text(&entry[name]).to_owned();
+        [word("cluster"), word("alias"), word("pool"), key(&entry["instance"])].join("\t")
+    };
+    Ok(answer.items().iter().map(line).collect())
+}
+
+fn pool_of_cluster(options: &Options) -> Result<String, Failure> {
+    let path = format!("heuristic-cluster-pool-instances/{}", options.cluster_hint()?);
+    Ok(if options.pool.is_empty() { path } else { format!("{path}/{}", encoded(&options.pool)) })
+}
+
+fn instances_in_details(answer: &Answer<'_>) -> Lines {
+    Ok(answer.details().as_array().into_iter().flatten().map(|instance| key(&instance["Key"])).collect())
 }
 
 fn dominant_data_center(answer: &Answer<'_>) -> Lines {
