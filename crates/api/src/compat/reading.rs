@@ -25,6 +25,9 @@ use super::RECENT_POLLS;
 /// A downtime or a lock without an end lasts as long as anybody looks at the file.
 const OPEN_END: Duration = Duration::from_secs(365 * 86_400);
 
+/// A server of which nothing else is said has not been restarted lately: it still has what it received.
+const ORDINARY_UPTIME_SECS: u64 = 86_400;
+
 /// A server that does not answer has not answered for this long at least: what was found of it is no moment's accident.
 const FAILED_FOR: Duration = Duration::from_secs(2);
 
@@ -204,7 +207,7 @@ fn instance(row: &Row<'_>, key: &InstanceKey) -> Result<Instance, Problem> {
         uuid: ServerUuid::new(row.text("ServerUUID")?),
         server_id: row.number("ServerID")?.unwrap_or_default(),
         version_comment: row.text("VersionComment")?.to_owned(),
-        uptime_secs: row.number("Uptime")?.unwrap_or_default(),
+        uptime_secs: row.number("Uptime")?.unwrap_or(ORDINARY_UPTIME_SECS),
         writes: if row.flag("ReadOnly")?.unwrap_or(false) { WritePolicy::ReadOnly } else { WritePolicy::Writable },
         binlog: Binlog {
             enabled: row.flag("LogBinEnabled")?.unwrap_or(true),
