@@ -7,7 +7,7 @@
 mod errno;
 mod row;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -424,7 +424,7 @@ fn declare(declared: &mut Declared, row: &Row<'_>, key: &InstanceKey, now: Times
         declared.tags.insert(key.clone(), tags);
     }
     for pool in row.words("Pools")? {
-        declared.pools.entry(pool).or_insert_with(BTreeSet::new).insert(key.clone());
+        declared.pools.entry(pool).or_default().insert(key.clone());
     }
     let cluster = row.text("ClusterName")?;
     if !cluster.is_empty() {

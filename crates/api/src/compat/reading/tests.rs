@@ -1,5 +1,7 @@
 //! What the array carries survives: array → snapshot → array.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, json};
 
 use super::*;
