@@ -35,6 +35,7 @@ mod v2;
 mod words;
 
 pub use app::{get, router, router_for_this_process};
+pub use compat::reading::{NotASnapshot, read_snapshot};
 pub use metrics::Metrics;
 pub use route::{Access, Place, RouteInfo};
 pub use routes::all as routes;

@@ -501,9 +501,10 @@ async fn the_client_finds_the_service_among_several_and_asks_it() {
     let options = cli::Options { alias: "alpha".to_owned(), ..cli::Options::default() };
     let drawn = cli::run(cli::Program::Client, "topology", &options, &service).await.expect("a drawing");
     assert_eq!(drawn.stdout.trim_end(), recorded("topology-hint.json")["Details"].as_str().expect("a drawing"));
-    let explained = cli::explain("alpha", &service).await.expect("an explanation");
+    let explained = cli::run(cli::Program::Client, "explain", &options, &service).await.expect("an explanation").stdout;
     assert!(explained.contains("nothing would be done: the cluster matches no entry of"), "{explained}");
-    let unknown = cli::explain("nosuch", &service).await.expect_err("no such cluster");
+    let nosuch = cli::Options { alias: "nosuch".to_owned(), ..cli::Options::default() };
+    let unknown = cli::run(cli::Program::Client, "explain", &nosuch, &service).await.expect_err("no such cluster");
     assert!(unknown.to_string().contains("there is no cluster"), "{unknown}");
 
     let refused = cli::Http::leader_of(&urls, &known("wrong")).await.expect_err("a wrong password");

@@ -192,6 +192,10 @@ fn options(words: &[&str]) -> Options {
         default_port: 3306,
         hostname: get("h"),
         path: get("path"),
+        pool: String::new(),
+        tag: get("t"),
+        faults: get("kill").split_whitespace().map(|key| ("kill", key.to_owned())).collect(),
+        json: false,
     }
 }
 

@@ -139,7 +139,7 @@ table! {
         SnapshotTopologiesIntervalHours: Uint = 0, NotYet, "Hours between two recorded pictures of all topologies; 0 = none.";
         InstanceBulkOperationsWaitTimeoutSeconds: Uint = 10, NotYet, "Seconds to wait for each replica when several are stopped nicely.";
         MaxConcurrentReplicaOperations: Int = 5, Live, "Most replicas moved in parallel.";
-        LowerReplicaVersionAllowed: Bool = false, NotYet, "Let a replica of a lower major version below a higher one pass with a warning.";
+        LowerReplicaVersionAllowed: Bool = false, Live, "Let a replica of a lower major version below a higher one pass with a warning.";
     }
     Resolve {
         HostnameResolveMethod: Text = "default", Live, "How a host name is resolved: `none`, `default` (both keep it), `cname` or `ip`.";
@@ -169,10 +169,10 @@ table! {
         ReasonableReplicationLagSeconds: Int = 10, Live, "Seconds of lag, beyond an intended delay, above which a replica is a problem.";
         ReasonableMaintenanceReplicationLagSeconds: Int = 20, Live, "Seconds of lag above which a replica is not moved.";
         ProblemIgnoreHostnameFilters: List = [], Live, "Leave servers that match out of the list of problems.";
-        VerifyReplicationFilters: Bool = false, NotYet, "Refuse to replicate from a server with replication filters unless the replica has some too.";
+        VerifyReplicationFilters: Bool = false, Live, "Refuse to replicate from a server with replication filters unless the replica has some too.";
         CandidateInstanceExpireMinutes: Uint = 60, Live, "Minutes that a registered promotion rule lasts.";
         PromotionIgnoreHostnameFilters: List = [], Live, "Never promote servers that match.";
-        OSCIgnoreHostnameFilters: List = [], NotYet, "Leave servers that match out of the replicas offered to schema-change tools.";
+        OSCIgnoreHostnameFilters: List = [], Live, "Leave servers that match out of the replicas offered to schema-change tools.";
         SupportFuzzyPoolHostnames: Bool = true, NotYet, "Complete the names of pool members.";
         InstancePoolExpiryMinutes: Uint = 60, NotYet, "Minutes that a submitted pool lasts.";
         UseSuperReadOnly: Bool = false, Live, "Set `super_read_only` together with `read_only`.";

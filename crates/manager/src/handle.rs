@@ -10,8 +10,9 @@ use config::{Config, Finding};
 use consensus::Consensus;
 use planner::{Decision, Explanation, Hold, Request, Wish};
 use store::{Applied, Command, NodeId, Store};
-use topology::{InstanceKey, Timestamp, Unreachable};
+use topology::{Declared, InstanceKey, Snapshot, Timestamp, Unreachable};
 
+use crate::clock::Clock;
 use crate::forced::Forced;
 use crate::holds::{self, Held};
 use crate::hub::{Hub, View, lock};
@@ -130,6 +131,33 @@ impl Manager {
             hub.spawn(caretaker::age(Arc::clone(&hub)));
         }
         Ok(Self { hub, reload })
+    }
+
+    /// Returns a manager that only answers: `snapshot` is all that it will ever know, at the moment it shows. It reaches no
+    /// server and keeps nothing. Whoever has it must not ask it to change anything.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when there is no memory for its store.
+    pub fn of_snapshot(config: Config, snapshot: Snapshot) -> Result<Self, Error> {
+        let consensus = Consensus::alone(Store::open(":memory:", store::Mode::Own)?);
+        let world = World { clock: Clock::still(snapshot.now), ..World::real(&consensus) };
+        let hostname = gethostname::gethostname().to_string_lossy().into_owned();
+        let node = NodeId { hostname, token: crate::random_hex() };
+        let mut hub = Hub::new(Arc::new(config), consensus, world, node, Observatory::new([]));
+        hub.given = Some(snapshot);
+        let hub = Arc::new(hub);
+        mandate::begin_alone(&hub, false)?;
+        Ok(Self { hub, reload: Arc::new(|_, _| Err(vec!["a snapshot has no service to tell".to_owned()])) })
+    }
+
+    /// True when this manager only answers from what it was given.
+    pub fn only_answers(&self) -> bool {
+        self.hub.given.is_some()
+    }
+
+    /// Returns all that was declared so far.
+    pub fn declared(&self) -> Arc<Declared> {
+        self.hub.declared()
     }
 
     /// Stops: no new work, a running step finished as far as `grace` allows, observations kept.

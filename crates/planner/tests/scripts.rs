@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use analysis::{ClusterFilter, DataLoss, KeyFilter, Policy};
 use goldenscript::{ArgumentConsumer, Command};
-use planner::{Context, Decision, Kind, PastRecovery, Request};
+use planner::{Context, Decision, Fault, Kind, PastRecovery, Request};
 use topology::{
     Binlog, BinlogCoordinates, Channel, Declared, Demoted, Downtime, Flavor, Graph, GroupMember, GroupMembership, Gtid,
     GtidMode, GtidSet, Instance, InstanceKey, Maintenance, NodeSays, NodeView, ProbeFailure, RegisteredRule,
@@ -103,6 +103,7 @@ impl goldenscript::Runner for Story {
             }
             "diagnose" => self.diagnose(),
             "decide" => self.decide(&mut args)?,
+            "suppose" => self.suppose(&mut args)?,
             "explain" => self.explain()?,
             "receivers" => self.receivers(),
             other => return Err(format!("unknown command {other}").into()),
@@ -516,6 +517,27 @@ impl Story {
             Decision::Hold(hold) => format!("hold: {hold}\n").replace(":3306", ""),
             Decision::Act(plan) => render(&plan),
         })
+    }
+
+    /// The fleet becomes what it is supposed to be.
+    fn suppose(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let mut faults = Vec::new();
+        for arg in args.rest() {
+            faults.push(match arg.key.as_deref() {
+                Some("kill") => Fault::Kill(key(&arg.value)),
+                Some("cut") => Fault::Cut(arg.value.clone()),
+                Some("stop-replication") => Fault::StopReplication(key(&arg.value)),
+                other => return Err(format!("what is {other:?}?").into()),
+            });
+        }
+        match planner::suppose(&self.snapshot(), &faults) {
+            Err(impossible) => Ok(format!("{impossible}\n")),
+            Ok(supposed) => {
+                let servers = supposed.watched.into_iter().map(|(key, watched)| (key, watched.as_ref().clone()));
+                self.servers = servers.collect();
+                Ok(self.diagnose())
+            }
+        }
     }
 
     fn explain(&self) -> Result<String, Failure> {

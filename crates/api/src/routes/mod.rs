@@ -12,10 +12,13 @@ mod maintenance;
 mod meta;
 mod nodes;
 mod overview;
+mod pools;
 mod raft;
 mod recovery;
 mod replication;
 mod returning;
+mod simulation;
+mod tags;
 mod topology;
 
 use manager::View;
@@ -50,6 +53,9 @@ pub(crate) fn table() -> Vec<Route> {
         returning::routes(),
         forced::routes(),
         audit::routes(),
+        tags::routes(),
+        pools::routes(),
+        simulation::routes(),
         meta::routes(),
     ]
     .into_iter()
@@ -73,7 +79,7 @@ impl Api {
     /// Returns a view that shows everything that was declared so far: the cached one may be a moment older.
     pub(crate) fn fresh_view(&self) -> View {
         let cached = self.view();
-        let snapshot = ::topology::Snapshot { declared: self.manager.store().declared(), ..cached.snapshot.clone() };
+        let snapshot = ::topology::Snapshot { declared: self.manager.declared(), ..cached.snapshot.clone() };
         View { graph: ::topology::Graph::of(&snapshot), diagnoses: cached.diagnoses.clone(), snapshot }
     }
 }

@@ -205,7 +205,7 @@ async fn enable(api: Api, _call: Call) -> Answer {
 }
 
 async fn check(api: Api, _call: Call) -> Answer {
-    let word = if api.manager.store().declared().recoveries_disabled { "disabled" } else { "enabled" };
+    let word = if api.manager.declared().recoveries_disabled { "disabled" } else { "enabled" };
     Reply::ok(format!("Global recoveries {word}"), word)
 }
 

@@ -17,9 +17,9 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(SECTION, "holds", "", fixed!("v2/holds"), holds, "List recoveries that are needed and do not begin, with the command that would change that"),
     Command::new(SECTION, "recover", "-i [-d]", |options| recover("recover", options), key_of_details, "Recover now from the failure of an instance; -d names who should be promoted").changing()
         .details("Filters, downtime, the period after an earlier recovery and the global switch do not hold it back; the proof that the instance is dead does.")
-        .tolerating(NOTHING_WRONG),
+        .tolerating(|message| message == NOTHING_WRONG),
     Command::new(SECTION, "recover-lite", "-i [-d]", |options| recover("recover-lite", options), key_of_details, "Recover now, without running hooks").changing()
-        .tolerating(NOTHING_WRONG),
+        .tolerating(|message| message == NOTHING_WRONG),
     Command::new(SECTION, "returned-primaries", "", fixed!("v2/returned-primaries"), returned, "List replaced primaries, what becomes of each, and the command that changes it"),
     Command::new(SECTION, "rejoin", "-i", of_instance!("rejoin"), key_of_details, "Attach a replaced primary that came back below the present primary").changing()
         .details("Works whatever ReturnedPrimaryPolicy is. One that has transactions which the primary has not is refused."),
