@@ -12,10 +12,12 @@ use planner::{Decision, Explanation, Hold, Request, Wish};
 use store::{Applied, Command, NodeId, Store};
 use topology::{InstanceKey, Timestamp, Unreachable};
 
+use crate::holds::{self, Held};
 use crate::hub::{Hub, View, lock};
 use crate::mandate::Mandate;
 use crate::nodes::Lookout;
 use crate::observatory::Observatory;
+use crate::readiness::{self, Readiness};
 use crate::recovery::{self, Recovered};
 use crate::returning::{self, Returned};
 use crate::seat::Seat;
@@ -399,6 +401,16 @@ impl Manager {
             Some(hold) => explained.held_by(hold),
             None => explained,
         })
+    }
+
+    /// Returns the recoveries that are needed and do not begin; empty on a node that does not act.
+    pub fn holds(&self) -> Vec<Held> {
+        holds::all(&self.hub)
+    }
+
+    /// Returns what would become of each cluster if its primary died; at most a second old.
+    pub fn readiness(&self) -> Arc<Vec<Readiness>> {
+        readiness::of_all(&self.hub)
     }
 
     /// Returns why this node would do nothing whatever is wrong.

@@ -24,6 +24,7 @@ mod fencing;
 mod fleet;
 mod handle;
 mod hands;
+mod holds;
 pub mod hooks;
 mod hub;
 mod mandate;
@@ -34,6 +35,7 @@ mod observatory;
 mod pulse;
 #[doc(hidden)]
 pub mod reach;
+mod readiness;
 mod recovery;
 mod resume;
 mod returning;
@@ -46,7 +48,9 @@ mod world;
 
 pub use clock::Clock;
 pub use handle::{Health, Manager, Mode, Reload};
+pub use holds::{Held, Reason};
 pub use hub::View;
+pub use readiness::{Acks, Readiness};
 pub use recovery::Recovered;
 pub use returning::Returned;
 #[doc(hidden)]

@@ -289,11 +289,12 @@ fn semi_sync(variables: &Variables, status: &Variables) -> SemiSync {
     let wait_point = variables.text(&["rpl_semi_sync_source_wait_point", "rpl_semi_sync_master_wait_point"]);
     let waiting = status.text(&["rpl_semi_sync_source_wait_sessions", "rpl_semi_sync_master_wait_sessions"]);
     let alone = ["rpl_semi_sync_source_wait_no_replica", "rpl_semi_sync_master_wait_no_slave"];
+    let source = role("master", "source");
     SemiSync {
-        source: role("master", "source"),
+        source,
         replica: role("slave", "replica"),
-        // MariaDB and MySQL 5.6 wait for one, and have no such variable.
-        wait_count: wait_count.parse().unwrap_or(1),
+        // MariaDB and MySQL 5.6 wait for one, and have no such variable; nor has a server without the plugin.
+        wait_count: wait_count.parse().unwrap_or(u32::from(source.available)),
         timeout_ms: variables.number(&["rpl_semi_sync_source_timeout", "rpl_semi_sync_master_timeout"]),
         lossless: wait_point.eq_ignore_ascii_case("AFTER_SYNC"),
         clients: status.number(&["rpl_semi_sync_source_clients", "rpl_semi_sync_master_clients"]),

@@ -27,7 +27,7 @@ mod takeover;
 pub use candidate::{Candidate, Choice, Outranked, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};
 pub use decide::{Context, Decision, PastRecovery, Request, decide};
-pub use explain::{Explanation, Rehearsal, explain};
+pub use explain::{Explanation, Rehearsal, explain, readiness};
 pub use hold::Hold;
 pub use lint::{Flaw, lint};
 pub use plan::{Acks, Action, HookList, Kind, Lost, Outcome, Plan, Sides, Step, Threads};

@@ -1,6 +1,6 @@
 //! The JSON of the HTTP API: values that are sent, and how they are written.
 //!
-//! Names, order and empty values of the fields are Orchestrator's, since scripts parse them, but for `nodes` and `journal`,
+//! Names, order and empty values of the fields are Orchestrator's, since scripts parse them, but for `nodes`, `journal` and `overview`,
 //! which are ours. Invariants: no logic beyond
 //! the notation itself (filling these values is the business of `api`); what is read back is what was written.
 #![warn(missing_docs)]
@@ -12,6 +12,7 @@ mod instance;
 mod journal;
 mod json;
 mod nodes;
+mod overview;
 mod recovery;
 mod time;
 mod value;
@@ -23,6 +24,7 @@ pub use instance::Instance;
 pub use journal::{Executor, JournalStep, RecoveryRecord, Sentence};
 pub use json::to_json;
 pub use nodes::{Node, NodeName, Nodes};
+pub use overview::{Acks, ClusterOverview, HeldRecovery, HoldView, InstanceCounts, PassedOver, Problem, Readiness};
 pub use recovery::{BlockedRecovery, RecoveryStep, TopologyRecovery};
 pub use time::{computed_time, exact_time, row_time, zero_time};
 pub use value::{Coordinates, Empty, Envelope, Key, NullBool, NullInt, error_text};

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
+use crate::metrics::Seen;
 use crate::route::{Access, Place, Route, RouteInfo, read, write};
 use crate::routes::returning;
 use crate::{lookup, words};
@@ -26,8 +27,13 @@ pub(super) fn routes() -> Vec<Route> {
         Route {
             info: RouteInfo { path: "/metrics".to_owned(), access: Access::Read, place: Place::Here },
             handler: get(|State(api): State<Api>| async move {
-                let healthy = api.manager.health().trouble.is_none();
-                let text = api.metrics.render(&api.view(), healthy, &api.outlook.status(), api.outlook.lease());
+                let seen = Seen {
+                    view: &api.view(),
+                    healthy: api.manager.health().trouble.is_none(),
+                    readiness: &api.manager.readiness(),
+                    held: &api.manager.holds(),
+                };
+                let text = api.metrics.render(&seen, &api.outlook.status(), api.outlook.lease());
                 let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 ([(header::CONTENT_TYPE, plain)], text).into_response()
             }),

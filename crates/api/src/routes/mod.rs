@@ -10,6 +10,7 @@ mod instances;
 mod maintenance;
 mod meta;
 mod nodes;
+mod overview;
 mod raft;
 mod recovery;
 mod replication;
@@ -35,6 +36,7 @@ pub(crate) fn table() -> Vec<Route> {
         health::routes(),
         raft::routes(),
         nodes::routes(),
+        overview::routes(),
         instances::routes(),
         clusters::routes(),
         topology::routes(),

@@ -14,6 +14,7 @@ const NOTHING_WRONG: &str = "Recovery not attempted";
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::new(SECTION, "replication-analysis", "", fixed!("replication-analysis"), analysis, "List what is wrong in all clusters"),
+    Command::new(SECTION, "holds", "", fixed!("v2/holds"), holds, "List recoveries that are needed and do not begin, with the command that would change that"),
     Command::new(SECTION, "recover", "-i [-d]", |options| recover("recover", options), key_of_details, "Recover now from the failure of an instance; -d names who should be promoted").changing()
         .details("Filters, downtime, the period after an earlier recovery and the global switch do not hold it back; the proof that the instance is dead does.")
         .tolerating(NOTHING_WRONG),
@@ -90,6 +91,26 @@ fn divergences(answer: &Answer<'_>) -> Lines {
 
 fn acknowledge_divergence(options: &Options) -> Result<String, Failure> {
     Ok(format!("ack-divergence/{}?comment={}", options.instance_path()?, comment(options)?))
+}
+
+fn holds(answer: &Answer<'_>) -> Lines {
+    Ok(answer.items().iter().map(held_line).collect())
+}
+
+fn held_line(held: &Value) -> String {
+    let field = |name: &str| text(&held[name]);
+    let (cluster, alias) = (field("cluster"), field("cluster_alias"));
+    let mut line = format!(
+        "{} (cluster {}): {}: ",
+        key(&held["instance"]),
+        if alias.is_empty() { cluster } else { alias },
+        field("analysis")
+    );
+    line.push_str(&format!("{}: {}", field("kind"), field("reason")));
+    if !field("remedy").is_empty() {
+        line.push_str(&format!("; to change that: {}", field("remedy")));
+    }
+    line
 }
 
 fn acknowledge_all(options: &Options) -> Result<String, Failure> {
