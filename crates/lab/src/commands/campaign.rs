@@ -107,7 +107,7 @@ impl Name {
             Self::Return => (
                 "the primary is killed, replaced, and started again, open to writes; half of the times it has rows that no \
                  replica received, or clients wait for it that write as fast as they can. It may be writable for no longer \
-                 than one probe (0.5 s); if it has nothing of its own it is attached by the manager, and if it has, that is \
+                 than one probe (a second at most); if it has nothing of its own it is attached by the manager, and if it has, that is \
                  on record with exactly its GTIDs and what they changed.",
                 30,
             ),
