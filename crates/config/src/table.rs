@@ -207,7 +207,7 @@ table! {
         SSLValidOUs: List = [], NotYet, "Accepted units (OU).";
     }
     Recovery {
-        ReduceReplicationAnalysisCount: Bool = true, NotYet, "Leave leaf replicas without problems out of the analysis output.";
+        ReduceReplicationAnalysisCount: Bool = true, Live, "Leave leaf replicas without problems out of the analysis output.";
         FailureDetectionPeriodBlockMinutes: Int = 60, Live, "Minutes within which the same failure is not announced again.";
         RecoveryPeriodBlockSeconds: Int = 3600, Live, "Seconds after a recovery within which the same kind is not repeated on that cluster.";
         RecoveryPeriodBlockMinutes: Int = 60, Live, "The same in minutes; counts when the seconds are not given.";
@@ -241,7 +241,7 @@ table! {
         PostponeSlaveRecoveryOnLagMinutes: Uint = 0, Live, "Old name of `PostponeReplicaRecoveryOnLagMinutes`.";
         EnforceExactSemiSyncReplicas: Bool = false, NotYet, "Keep exactly as many semi-sync replicas as the primary waits for.";
         RecoverLockedSemiSyncMaster: Bool = false, NotYet, "Enable semi-sync on replicas of a primary that waits for acknowledgements in vain.";
-        ReasonableLockedSemiSyncMasterSeconds: Uint = 0, NotYet, "Seconds of such waiting that are in order; 0 = as `ReasonableReplicationLagSeconds`.";
+        ReasonableLockedSemiSyncMasterSeconds: Uint = 0, Live, "Seconds of such waiting that are in order; 0 = as `ReasonableReplicationLagSeconds`.";
     }
     Ours {
         HookTimeoutSeconds: Uint = 60, Live, "Seconds that each hook may run before it is ended and counts as failed.";
@@ -249,6 +249,8 @@ table! {
         HeartbeatMilliseconds: Uint = 1000, Live, "Milliseconds between two pulses to each server with replicas, on the connection that is kept open.";
         ReceiverRestartAfterSeconds: Uint = 1, Live, "Seconds that a primary must be unreachable from here before replicas that still believe in it are made to reconnect.";
         PromotionDrainTimeoutSeconds: Uint = 60, Live, "Seconds that a candidate may take to apply what it received before it is promoted.";
+        ReturnedPrimaryPolicy: Text = "off", Live, "What becomes of a replaced primary that comes back, beside being made read-only: `off` (it is left for a person), `subset` (attached below its successor if that has all it has), `clone` (likewise, and rebuilt by the clone plugin if not). Automatic only in clusters of `RecoverMasterClusterFilters`.";
+        DivergenceDirectory: Text = "", Live, "Where the changes are kept that a returned primary has and its successor has not; empty = `divergence` beside `SQLite3DataFile`.";
         DataLossPolicy: Text = "allow", Live, "What to do where it is not proved that a promotion loses no acknowledged transaction: `allow` it; `wait:N`, wait up to N seconds from the failure for the proof, then allow it; `refuse` it until somebody asks for it.";
         TakeoverWriteBlockSeconds: Uint = 5, Live, "Seconds that a graceful takeover may keep writes waiting; if the new primary is not ready by then, all is undone.";
         RaftSharedSecret: Secret = "", Restart, "Text of 16 characters or more, the same on every raft node, that proves who is one; all between them is encrypted. `openssl rand -hex 32` makes one. Or `${NAME}` to take it from an environment variable.";

@@ -8,7 +8,7 @@ use analysis::{Code, Diagnosis};
 use topology::{InstanceKey, Timestamp};
 
 use crate::hub::Hub;
-use crate::{holds, pulse, recovery, resume, suspicion};
+use crate::{changelog, emergency, fencing, holds, pulse, recovery, resume, suspicion};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -28,9 +28,12 @@ pub(crate) async fn run(hub: Arc<Hub>) {
         }
         if let Ok(mandate) = hub.office.mandate() {
             resume::adopt(&hub, &mandate);
+            fencing::keep_looking(&hub);
         }
         let view = hub.view();
         pulse::keep_all(&hub, &view);
+        changelog::note_all(&hub, &view);
+        emergency::probe(&hub, &view);
         since.retain(|(key, code), _| {
             view.diagnoses.iter().any(|diagnosis| &diagnosis.subject == key && diagnosis.code == *code)
         });
@@ -54,6 +57,7 @@ fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
     }
     if settled
         && diagnosis.code.is_told()
+        && !diagnosis.is_skippable()
         && let Ok(mandate) = hub.office.mandate()
     {
         // Hooks may take long, and the next cycle must not wait for them.

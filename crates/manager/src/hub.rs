@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 
 use crate::Error;
+use crate::changelog::Changelog;
 use crate::clock::Clock;
 use crate::holds::Held;
 use crate::mandate::{Mandate, Office};
@@ -22,6 +23,7 @@ use crate::observatory::Observatory;
 use crate::pulse::Pulse;
 use crate::reach::{Probing, Reach};
 use crate::readiness::Readiness;
+use crate::returning::Attended;
 use crate::settings::{self, Settings};
 use crate::watcher::Watcher;
 use crate::world::World;
@@ -82,6 +84,10 @@ pub(crate) struct Hub {
     pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
     /// Recoveries that are needed and do not begin, by the instance that failed.
     pub(crate) held: Mutex<BTreeMap<InstanceKey, Held>>,
+    /// What was last diagnosed of each source.
+    pub(crate) changelog: Changelog,
+    /// Replaced primaries that came back, and when they were last attended to.
+    pub(crate) returning: Mutex<BTreeMap<InstanceKey, Attended>>,
     /// Names that servers report and that were looked into: key probed, name reported.
     pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
     /// What would become of each cluster, as of a moment ago.
@@ -105,6 +111,7 @@ impl Hub {
             reach,
             node,
             started: clock.now(),
+            changelog: Changelog::of(&store),
             names: Names::new(store.hostname_resolves().unwrap_or_default()),
             store,
             consensus,
@@ -128,6 +135,7 @@ impl Hub {
             holds: Mutex::default(),
             held: Mutex::default(),
             readiness: Mutex::default(),
+            returning: Mutex::default(),
             asked_names: Mutex::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             view: Mutex::default(),

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use topology::{
-    Binlog, BinlogCoordinates, BinlogFormat, Channel, Flavor, GroupMember, GroupMembership, Gtid, GtidMode, GtidSet,
-    Instance, InstanceKey, SemiSync, SemiSyncRole, ServerUuid, ThreadState, TlsProfile, Version, WritePolicy,
+    Binlog, BinlogCoordinates, BinlogFormat, BinlogState, Channel, Flavor, GroupMember, GroupMembership, Gtid,
+    GtidMode, GtidSet, Instance, InstanceKey, SemiSync, SemiSyncRole, ServerUuid, ThreadState, TlsProfile, Version,
+    WritePolicy,
 };
 
 use crate::row::Row;
@@ -139,12 +140,16 @@ fn gtid(flavor: Flavor, variables: &Variables) -> Result<Gtid, ReadError> {
         // What it replicated and what it wrote itself are counted apart.
         let applied = set(flavor, "gtid_slave_pos", variables.text(&["gtid_slave_pos"]))?;
         let logged = set(flavor, "gtid_binlog_pos", variables.text(&["gtid_binlog_pos"]))?;
-        return Ok(Gtid { mode: GtidMode::None, executed: logged.union(&applied), purged: GtidSet::default() });
+        let written = BinlogState::parse(variables.text(&["gtid_binlog_state"]));
+        let binlog_state = written.map_err(|error| ReadError::Gtid { what: "gtid_binlog_state", error })?;
+        let executed = logged.union(&applied);
+        return Ok(Gtid { executed, binlog_state, replicated: applied, ..Gtid::default() });
     }
     Ok(Gtid {
         mode: GtidMode::parse(variables.text(&["gtid_mode"])),
         executed: set(flavor, "gtid_executed", variables.text(&["gtid_executed"]))?,
         purged: set(flavor, "gtid_purged", variables.text(&["gtid_purged"]))?,
+        ..Gtid::default()
     })
 }
 

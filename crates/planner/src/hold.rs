@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Certificate, Choice, Flaw, Obstacle, Rejection};
+use crate::{Certificate, Choice, Flaw, Obstacle, Rejection, Stay};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +119,8 @@ pub enum Hold {
     },
     /// Replicas do not use GTID.
     NoGtid,
+    /// A replaced primary that came back stays as it is.
+    Returned(Stay),
     /// A takeover that somebody asked for is not possible as things stand.
     Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
@@ -162,6 +164,7 @@ impl Hold {
             Self::NoGtid => "no_gtid",
             Self::UnsafePlan { .. } => "unsafe_plan",
             Self::Obstacle(_) => "takeover_obstacle",
+            Self::Returned(_) => "returned",
         }
     }
 
@@ -196,6 +199,7 @@ impl Hold {
                 let named = choice.candidates.iter().find(|candidate| candidate.rejections.iter().all(may_be_named))?;
                 Some(format!("orchestrator-client -c recover -i {subject} -d {}", named.key))
             }
+            Self::Returned(stay) => stay.remedy(subject),
             Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
             Self::Obstacle(obstacle) => obstacle.remedy(),
             _ => None,
@@ -274,6 +278,7 @@ impl fmt::Display for Hold {
             }
             Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
             Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
+            Self::Returned(stay) => write!(out, "{stay}"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
                 write!(out, "the plan would break a rule: {}", flaws.join("; "))

@@ -36,6 +36,7 @@ const TABLES: &[&str] = &[
     "recovery_plan_step",
     "cluster_epoch",
     "demoted_instance",
+    "divergence",
     "audit",
 ];
 
@@ -43,6 +44,8 @@ const TABLES: &[&str] = &[
 #[cfg(test)]
 const OWN: &[&str] = &[
     "database_instance",
+    "database_instance_last_analysis",
+    "database_instance_analysis_changelog",
     "hostname_resolve",
     "active_node",
     "node_health",
