@@ -382,9 +382,13 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             Ok(()) => format!("{replica} is below {to} again"),
             Err(why) => format!("{replica} could not be moved back below {to}: {why}"),
         }),
-        Undo::Detach { server, forget_source, sides } => {
-            let detached = hands::detach_primary(hub, run, server, *forget_source, *sides).await;
+        Undo::Detach { server, forget_source, acked } => {
+            let detached = hands::detach_primary(hub, run, server, *forget_source, *acked).await;
             detached.err().map(|error| format!("{server} is still configured as a replica: {error}"))
+        }
+        Undo::FollowAgain { candidate } => {
+            let follows = hands::follow_again(hub, run, candidate).await;
+            follows.err().map(|error| format!("cannot start replication on {candidate} again: {error}"))
         }
         Undo::RestoreAcks { candidate, acks } => {
             let restored = hands::restore_acks(hub, run, candidate, *acks).await;

@@ -15,7 +15,7 @@ use crate::hub::{Hub, lock};
 use crate::mandate::{Mandate, Office};
 use crate::{Error, audit, narrator, watcher};
 
-pub(crate) use takeover::{close_candidate, detach_primary, move_back, restore_acks, thaw};
+pub(crate) use takeover::{close_candidate, detach_primary, follow_again, move_back, restore_acks, thaw};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
 const OWNER: &str = "orchestrator";
@@ -112,7 +112,7 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Promote { server, writable, semi_sync } => {
             lock(&hub.undecided).remove(&run.uid);
             if run.plan.kind == Kind::Takeover {
-                takeover::promote_at_last(hub, run, server, *writable, *semi_sync).await
+                takeover::open(hub, run, server).await
             } else {
                 promote(hub, run, server, *writable, *semi_sync).await
             }
@@ -123,13 +123,12 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Relocate { replica, to, start, .. } => takeover::relocate(hub, run, replica, to, *start).await,
         Action::Freeze { server, uuid, budget } => takeover::freeze(hub, run, server, uuid.as_ref(), *budget).await,
         Action::FollowToEnd { candidate, primary } => takeover::follow_to_end(hub, run, candidate, primary).await,
-        Action::Attach { server, source, tls, before, after } => {
-            takeover::attach(hub, run, server, source, tls.as_deref(), *before, *after).await
+        Action::Attach { server, source, tls, acked, acks } => {
+            takeover::attach(hub, run, server, source, tls.as_deref(), *acked, *acks).await
         }
-        Action::Start { replica } => takeover::start(hub, run, replica).await,
-        Action::Ready { candidate, primary, acks, .. } => {
-            takeover::ready(hub, run, candidate, primary, *acks).await
-        }
+        Action::Acknowledge { replica } => takeover::acknowledge(hub, run, replica).await,
+        Action::Settle { replica, waited, start } => takeover::settle(hub, run, replica, *waited, *start).await,
+        Action::Ready { candidate, primary, acks, .. } => takeover::ready(hub, run, candidate, primary, *acks).await,
         Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
         Action::Detach { replica } => detach(hub, run, replica).await,
         Action::Publish { primary } => publish(hub, run, primary).await,

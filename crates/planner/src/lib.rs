@@ -28,7 +28,7 @@ pub use decide::{Context, Decision, PastRecovery, Request, decide};
 pub use explain::{Explanation, Rehearsal, explain};
 pub use hold::Hold;
 pub use lint::{Flaw, lint};
-pub use plan::{Acks, Action, HookList, Kind, Lost, Outcome, Plan, Sides, Step, Threads};
+pub use plan::{Acks, Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
 pub use receivers::receivers_to_restart;
 pub use retreat::{Undo, retreat};
 pub use takeover::{Obstacle, Wish, takeover};

@@ -16,8 +16,7 @@ pub use obstacle::Obstacle;
 use crate::dead_primary::{cannot_follow, threads_to_start};
 use crate::steps::Steps;
 use crate::{
-    Acks, Action, Certificate, Choice, Context, Decision, Hold, HookList, Kind, Lost, Plan, Rejection, Sides, Verdict,
-    lint,
+    Acks, Action, Certificate, Choice, Context, Decision, Hold, HookList, Kind, Lost, Plan, Rejection, Verdict, lint,
 };
 
 /// What somebody who wants another primary says.
@@ -155,22 +154,22 @@ impl<'a> Takeover<'a> {
         steps.same_stage(true, [self.attach()]);
         if self.lacks_acks {
             steps.stage(true, self.late.iter().map(|late| self.relocate(late.replica)));
-            let start = [Action::Start { replica: primary.clone() }];
+            let start = [Action::Acknowledge { replica: primary.clone() }];
             if self.late.is_empty() { steps.stage(true, start) } else { steps.same_stage(true, start) }
         }
         let semi_sync = &self.primary.semi_sync;
         let acks = Some(acks(semi_sync)).filter(|acks| acks.enabled);
         let before = self::acks(&self.candidate.semi_sync);
         steps.stage(true, [Action::Ready { candidate: candidate.clone(), primary, acks, before }]);
-        steps.stage(true, [Action::Promote { server: candidate, writable: true, semi_sync: semi_sync.source.enabled }]);
+        steps.stage(true, [Action::Promote { server: candidate, writable: true, semi_sync: false }]);
     }
 
     fn afterwards(&self, steps: &mut Steps) {
         steps.stage(true, [Action::Publish { primary: self.candidate.key.clone() }]);
+        let (replica, waited) = (self.primary.key.clone(), self.primary.semi_sync.source.enabled);
+        // One that the new primary cannot do without cannot be left stopped.
+        steps.same_stage(false, [Action::Settle { replica, waited, start: self.auto || self.lacks_acks }]);
         if !self.lacks_acks {
-            if self.auto {
-                steps.same_stage(false, [Action::Start { replica: self.primary.key.clone() }]);
-            }
             steps.same_stage(false, self.late.iter().map(|late| self.relocate(late.replica)));
         }
         if self.with_hooks {
@@ -192,7 +191,7 @@ impl<'a> Takeover<'a> {
     /// The old primary takes the part that the candidate had: it acknowledges if that did, or if it is needed for it.
     fn attach(&self) -> Action {
         let semi_sync = &self.primary.semi_sync;
-        let before = Sides { source: semi_sync.source.enabled, replica: semi_sync.replica.enabled };
+        let acked = semi_sync.replica.enabled;
         let acknowledges = semi_sync.source.enabled
             && semi_sync.replica.available
             && (self.lacks_acks || self.candidate.semi_sync.replica.enabled);
@@ -202,8 +201,8 @@ impl<'a> Takeover<'a> {
             server: self.primary.key.clone(),
             source: self.candidate.key.clone(),
             tls: tls.filter(|_| !is_attached),
-            before,
-            after: Sides { source: false, replica: before.replica || acknowledges },
+            acked,
+            acks: acked || acknowledges,
         }
     }
 }
@@ -241,9 +240,7 @@ fn designated<'a>(facts: &'a Facts, wish: &'a Wish) -> Result<Option<&'a Instanc
         (None, []) => Err(Hold::NoReplicas),
         (None, [only]) => Ok(Some(only)),
         (None, _) if wish.auto => Ok(None),
-        (None, replicas) => {
-            Err(Obstacle::NobodyNamed { primary: facts.key.clone(), replicas: replicas.len() }.into())
-        }
+        (None, replicas) => Err(Obstacle::NobodyNamed { primary: facts.key.clone(), replicas: replicas.len() }.into()),
     }
 }
 
@@ -270,8 +267,7 @@ fn choose(
         (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
     });
     choice.donor = None;
-    choice.chosen =
-        choice.candidates.first().filter(|best| best.rejections.is_empty()).map(|best| best.key.clone());
+    choice.chosen = choice.candidates.first().filter(|best| best.rejections.is_empty()).map(|best| best.key.clone());
     match designated {
         Some(asked) if choice.chosen.as_ref() != Some(asked) => {
             let rejections = choice.candidate(asked).map(|candidate| candidate.rejections.as_slice());

@@ -19,6 +19,9 @@ pub(super) const COMMANDS: &[Command] = &[
         .tolerating(NOTHING_WRONG),
     Command::new(SECTION, "recover-lite", "-i [-d]", |options| recover("recover-lite", options), key_of_details, "Recover now, without running hooks").changing()
         .tolerating(NOTHING_WRONG),
+    Command::new(SECTION, "graceful-master-takeover", "-i|-alias [-d]", |options| takeover("graceful-master-takeover", options), taken_over, "Let another server become the primary; -d names it where there are several replicas").changing()
+        .details("The old primary is left as a stopped replica. If the new one cannot be opened within TakeoverWriteBlockSeconds, all is undone."),
+    Command::new(SECTION, "graceful-master-takeover-auto", "-i|-alias [-d]", |options| takeover("graceful-master-takeover-auto", options), taken_over, "Let another server, the best or the one that -d names, become the primary, and the old one its running replica").changing(),
     Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more").changing()
         .counting(),
     Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster").changing()
@@ -35,6 +38,25 @@ fn recover(path: &str, options: &Options) -> Result<String, Failure> {
         None => format!("{path}/{instance}"),
         Some(candidate) => format!("{path}/{instance}/{candidate}"),
     })
+}
+
+fn takeover(path: &str, options: &Options) -> Result<String, Failure> {
+    let cluster = options.cluster_hint()?;
+    Ok(match options.destination_path()? {
+        None => format!("{path}/{cluster}"),
+        Some(designated) => format!("{path}/{cluster}/{designated}"),
+    })
+}
+
+/// The binary shows where the log of the new primary stood, too.
+fn taken_over(answer: &Answer<'_>) -> Lines {
+    let recovery = answer.details();
+    let mut lines = vec![key(&recovery["SuccessorKey"])];
+    if answer.program == Program::Orchestrator {
+        let at = &recovery["SuccessorBinlogCoordinates"];
+        lines.push(format!("{}:{}", text(&at["LogFile"]), at["LogPos"]));
+    }
+    Ok(lines)
 }
 
 /// The client shows one code for each instance, the binary all of them and none in downtime.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use lab::{Fault, Product};
 
 use super::raft_cuts::Scenario;
-use super::{bench, calm, crash, raft_crash, raft_cuts, raft_disk, unless_interrupted};
+use super::{bench, calm, crash, raft_crash, raft_cuts, raft_disk, switchover, unless_interrupted};
 
 /// So many rounds as a recovery has steps.
 const ALL_STEPS: u32 = u32::MAX;
@@ -44,6 +44,12 @@ pub struct Arguments {
     /// Seconds that each state is kept and looked at (raft-cuts)
     #[arg(long, default_value_t = 5)]
     calm: u64,
+    /// How many replicas the primary has: a number, or A..B for each of these (switchover)
+    #[arg(long, value_parser = switchover::range, default_value = "2..6")]
+    replicas: std::ops::RangeInclusive<usize>,
+    /// Commits wait for so many semi-sync replicas; 0 without semi-sync (switchover)
+    #[arg(long, default_value_t = 1)]
+    wait_count: u16,
     /// Append the result as a section in Markdown to this file
     #[arg(long, value_name = "FILE")]
     markdown: Option<std::path::PathBuf>,
@@ -59,6 +65,7 @@ enum Name {
     RaftCuts,
     RaftCrash,
     RaftDisk,
+    Switchover,
 }
 
 impl Name {
@@ -102,6 +109,12 @@ impl Name {
                 "the disk of a follower, then of the leader, is full: the others go on, it says what is wrong, and is \
                  well once there is room. The file of a follower is lost: it has no vote until raft-add-peer (needs root).",
                 2,
+            ),
+            Self::Switchover => (
+                "planned takeovers while four clients write at full speed, for each number of --replicas and with \
+                 --wait-count acknowledgements. The time in which no write is acknowledged is measured; no row may be \
+                 lost, no server have a transaction more than the primary, and the old primary ends as a healthy replica.",
+                30,
             ),
         }
     }
@@ -150,6 +163,17 @@ async fn play(name: Name, rounds: u32, arguments: &Arguments) -> Result<()> {
             raft_crash::run(Some(rounds).filter(|rounds| *rounds != ALL_STEPS), flavor, manager.as_deref()).await
         }
         Name::RaftDisk => raft_disk::run(rounds, flavor, manager.as_deref()).await,
+        Name::Switchover => {
+            let settings = switchover::Settings {
+                rounds,
+                replicas: arguments.replicas.clone(),
+                wait_count: arguments.wait_count,
+                flavor,
+                manager,
+                markdown: arguments.markdown.clone(),
+            };
+            switchover::run(&settings).await
+        }
         Name::Crash => crash::run(rounds, flavor, manager.as_deref()).await,
         Name::NoFailover => {
             let times = calm::Times {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use mysql::{Account, AckPolicy, SourceChange};
-use planner::{Acks, Sides};
+use planner::Acks;
 use tokio::time::Instant;
 use topology::{ServerUuid, ThreadState, TlsProfile};
 
 use super::*;
 
-/// A candidate that has what the primary has after so long follows closely. It is asked for more patience the longer it takes.
+/// A candidate that has what the primary has after so long follows closely. If it never does, a little more will do.
 const CLOSELY: Duration = Duration::from_millis(100);
 
 /// How long a receiver may take to connect, and a candidate to apply what a replica has that is moved below it.
@@ -46,7 +46,9 @@ pub(super) async fn approach(
         let waited = replica.checked()?.wait_applied(&goal, within.saturating_sub(begun.elapsed())).await;
         applied(waited)?;
         let behind = asked.elapsed();
-        if behind < CLOSELY + begun.elapsed() / 10 {
+        // To wait longer costs nobody anything, while the applier catches up.
+        let patience = begun.elapsed().saturating_sub(within / 2);
+        if behind < CLOSELY + patience / 20 {
             return done(format!("{} ms behind", behind.as_millis()));
         }
         if begun.elapsed() > within {
@@ -64,11 +66,12 @@ pub(super) async fn relocate(
 ) -> Performed {
     let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
     server.checked()?.stop_replication(&channel).await?;
-    // One that has more than its source is refused by MariaDB.
-    let executed = server.checked()?.executed().await?;
+    // What it received and did not apply is thrown away, and may have been acknowledged on its word alone. And one that has
+    // more than its source is refused by MariaDB.
+    let held = held(&mut server, &channel).await?;
     let mut source = grip(hub, &run.mandate, to)?.server;
     let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
-    if let Err(Sentence(why)) = applied(source.checked()?.wait_applied(&executed, left).await) {
+    if let Err(Sentence(why)) = applied(source.checked()?.wait_applied(&held, left).await) {
         return refuse(format!("{to} did not apply what it has: {why}"));
     }
     point(&mut server, &channel, to, start).await?;
@@ -76,21 +79,22 @@ pub(super) async fn relocate(
         connects(&mut server, &channel, run.until(MOVE_WAITS)).await?;
         see_whether_it_replicates(hub, run, replica.clone());
     }
+    if run.block_ends.is_none() {
+        read(hub, replica).await?;
+    }
     done("")
+}
+
+async fn held(server: &mut Guarded<'_>, channel: &str) -> Result<GtidSet, Sentence> {
+    let received = server.checked()?.channel(channel).await?.map(|channel| channel.retrieved).unwrap_or_default();
+    Ok(received.union(&server.checked()?.executed().await?))
 }
 
 /// Points a channel to another source that has all it has, and starts what is to be started.
 async fn point(server: &mut Guarded<'_>, channel: &str, to: &InstanceKey, start: Threads) -> Result<(), Sentence> {
-    let change =
-        SourceChange { channel: channel.to_owned(), discard_unapplied: true, ..SourceChange::to(to.clone()) };
+    let change = SourceChange { channel: channel.to_owned(), discard_unapplied: true, ..SourceChange::to(to.clone()) };
     server.checked()?.change_source(&change).await?;
-    if start.receiver {
-        server.checked()?.start_receiver(channel).await?;
-    }
-    if start.applier {
-        server.checked()?.start_applier(channel).await?;
-    }
-    Ok(())
+    Ok(server.checked()?.start_anew(channel, start.receiver, start.applier).await?)
 }
 
 /// Waits until the receiver is connected to its source.
@@ -126,7 +130,11 @@ pub(super) async fn freeze(
     hub.declare(Command::Demote(demoted)).await?;
     let mut server = grip(hub, &run.mandate, key)?.server;
     let frozen = server.checked()?.freeze(budget * 3 / 5).await?;
-    if frozen.killed.is_empty() { done("read-only") } else { done(format!("read-only; killed {}", frozen.killed.join(", "))) }
+    if frozen.killed.is_empty() {
+        done("read-only")
+    } else {
+        done(format!("read-only; killed {}", frozen.killed.join(", ")))
+    }
 }
 
 pub(super) async fn follow_to_end(
@@ -137,13 +145,14 @@ pub(super) async fn follow_to_end(
 ) -> Performed {
     let mut source = grip(hub, &run.mandate, primary)?.server;
     let end = source.checked()?.stands_still(None).await?;
-    let mut replica = grip(hub, &run.mandate, candidate)?.server;
+    let Grip { server: mut replica, channel } = grip(hub, &run.mandate, candidate)?;
     let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
-    let Err(Sentence(why)) = applied(replica.checked()?.wait_applied(&end, left).await) else {
-        return done(format!("executed {end}"));
-    };
-    let missing = end.subtract(&replica.checked()?.executed().await?);
-    refuse(format!("it did not apply {missing}: {why}"))
+    if let Err(Sentence(why)) = applied(replica.checked()?.wait_applied(&end, left).await) {
+        let missing = end.subtract(&replica.checked()?.executed().await?);
+        return refuse(format!("it did not apply {missing}: {why}"));
+    }
+    replica.checked()?.stop_replication(&channel).await?;
+    done(format!("executed {end}"))
 }
 
 pub(super) async fn attach(
@@ -152,8 +161,8 @@ pub(super) async fn attach(
     key: &InstanceKey,
     source: &InstanceKey,
     tls: Option<&TlsProfile>,
-    before: Sides,
-    after: Sides,
+    acked: bool,
+    acks: bool,
 ) -> Performed {
     let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
     if let Some(tls) = tls {
@@ -169,12 +178,8 @@ pub(super) async fn attach(
         };
         server.checked()?.change_source(&change).await?;
     }
-    // As a replica it must not wait for replicas of its own. No commit waits any more: it is frozen.
-    if after.source != before.source {
-        server.checked()?.set_semi_sync_source(after.source).await?;
-    }
-    if after.replica != before.replica {
-        server.checked()?.set_semi_sync_replica(after.replica).await?;
+    if acks != acked {
+        server.checked()?.set_semi_sync_replica(acks).await?;
     }
     done("")
 }
@@ -199,15 +204,34 @@ async fn account(
     Ok(server.checked()?.stored_account(&channel).await?.map(|account| (account, tls)))
 }
 
-pub(super) async fn start(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
-    let Grip { mut server, .. } = grip(hub, &run.mandate, key)?;
-    // It may have been attached a moment ago, and not read since.
-    let channels = server.checked()?.channels().await?;
-    let channel = channels.first().map(|channel| channel.name.clone()).unwrap_or_default();
-    server.checked()?.start_replication(&channel).await?;
+pub(super) async fn acknowledge(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
+    let (mut server, channel) = attached(hub, run, key).await?;
+    server.checked()?.start_anew(&channel, true, false).await?;
     connects(&mut server, &channel, run.until(MOVE_WAITS)).await?;
-    see_whether_it_replicates(hub, run, key.clone());
     done("")
+}
+
+pub(super) async fn settle(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, waited: bool, start: bool) -> Performed {
+    let (mut server, channel) = attached(hub, run, key).await?;
+    if waited {
+        // Before its applier starts, whose commits would wait too. MySQL takes a second for it.
+        server.checked()?.set_semi_sync_source(false).await?;
+    }
+    if start {
+        server.checked()?.start_anew(&channel, true, true).await?;
+        connects(&mut server, &channel, run.until(MOVE_WAITS)).await?;
+        see_whether_it_replicates(hub, run, key.clone());
+    }
+    read(hub, key).await?;
+    done("")
+}
+
+/// Returns the attached old primary with its channel: it may not have been read since it has one.
+async fn attached<'a>(hub: &'a Hub, run: &'a Run, key: &InstanceKey) -> Result<(Guarded<'a>, String), Sentence> {
+    let mut server = grip(hub, &run.mandate, key)?.server;
+    let channels = server.checked()?.channels().await?;
+    let channel = channels.first().map(|channel| channel.name.clone());
+    Ok((server, channel.ok_or_else(|| Sentence("it is no replica any more".to_owned()))?))
 }
 
 pub(super) async fn ready(
@@ -235,7 +259,11 @@ pub(super) async fn ready(
     let mut source = grip(hub, &run.mandate, primary)?.server;
     let end = source.checked()?.stands_still(None).await?;
     let missing = end.subtract(&replica.checked()?.executed().await?);
-    if missing.is_empty() { done("") } else { refuse(format!("{primary} executed more while it was frozen: {missing}")) }
+    if missing.is_empty() {
+        done("")
+    } else {
+        refuse(format!("{primary} executed more while it was frozen: {missing}"))
+    }
 }
 
 fn ack_policy(acks: Acks) -> AckPolicy {
@@ -243,18 +271,12 @@ fn ack_policy(acks: Acks) -> AckPolicy {
     AckPolicy { enabled, wait_count, timeout_ms, lossless }
 }
 
-/// Promotes the candidate of a takeover. The old primary is frozen, and nobody takes writes: it is tried more than once.
-pub(super) async fn promote_at_last(
-    hub: &Arc<Hub>,
-    run: &Run,
-    key: &InstanceKey,
-    writable: bool,
-    semi_sync: bool,
-) -> Performed {
+/// Opens the candidate for writes. Nobody takes any until then, so it is tried more than once.
+pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
     const TRIES: u32 = 3;
     let mut tries = 1;
     loop {
-        let Err(Sentence(why)) = promote(hub, run, key, writable, semi_sync).await else { return done("accepts writes") };
+        let Err(Sentence(why)) = try_to_open(hub, run, key).await else { return done("accepts writes") };
         if tries == TRIES {
             return refuse(why);
         }
@@ -262,6 +284,21 @@ pub(super) async fn promote_at_last(
         tokio::time::sleep(FENCE_WAITS * tries).await;
         tries += 1;
     }
+}
+
+async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Sentence> {
+    let mut server = grip(hub, &run.mandate, key)?.server;
+    // A server that was demoted once and is promoted again is the primary now.
+    if hub.store.declared().demoted.contains_key(key) {
+        hub.declare(Command::Reinstate { key: key.clone() }).await?;
+    }
+    // Its replication is stopped, and what it has received applied: writes need not wait for its source to be forgotten.
+    server.checked()?.set_writable().await?;
+    for channel in server.checked()?.channels().await? {
+        server.checked()?.reset_replication(&channel.name).await?;
+    }
+    let now = read(hub, key).await?;
+    if now.writes.is_writable() { Ok(()) } else { refuse("it is still read-only") }
 }
 
 /// Moves a replica back to the primary that it was moved away from.
@@ -282,13 +319,13 @@ pub(crate) async fn move_back(
     Ok(())
 }
 
-/// Makes the old primary replicate from nobody, and acknowledge and wait as before.
+/// Makes the old primary replicate from nobody, and acknowledge as before.
 pub(crate) async fn detach_primary(
     hub: &Arc<Hub>,
     run: &Run,
     key: &InstanceKey,
     forget_source: bool,
-    sides: Sides,
+    acked: bool,
 ) -> Result<(), Error> {
     let Grip { mut server, .. } = grip(hub, &run.mandate, key)?;
     if forget_source {
@@ -296,8 +333,16 @@ pub(crate) async fn detach_primary(
             server.checked()?.reset_replication(&channel.name).await?;
         }
     }
-    server.checked()?.set_semi_sync_replica(sides.replica).await?;
-    Ok(server.checked()?.set_semi_sync_source(sides.source).await?)
+    Ok(server.checked()?.set_semi_sync_replica(acked).await?)
+}
+
+/// Lets a candidate replicate again.
+pub(crate) async fn follow_again(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Error> {
+    let mut server = grip(hub, &run.mandate, key)?.server;
+    for channel in server.checked()?.channels().await? {
+        server.checked()?.start_anew(&channel.name, true, true).await?;
+    }
+    Ok(())
 }
 
 /// Lets the commits of a candidate wait as they did.
@@ -306,12 +351,7 @@ pub(crate) async fn restore_acks(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, a
 }
 
 /// Lets a frozen primary take writes again; where it does not answer, it is tried until it does or has a successor.
-pub(crate) async fn thaw(
-    hub: &Arc<Hub>,
-    run: &Run,
-    key: &InstanceKey,
-    uuid: Option<&ServerUuid>,
-) -> Result<(), Error> {
+pub(crate) async fn thaw(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>) -> Result<(), Error> {
     hub.declare(Command::Reinstate { key: key.clone() }).await?;
     let Err(error) = open_again(hub, &run.mandate, key, uuid).await else { return Ok(()) };
     let (hub_of_task, mandate, key, uuid) = (Arc::clone(hub), run.mandate.clone(), key.clone(), uuid.cloned());
@@ -379,8 +419,12 @@ pub(crate) async fn close_candidate(
             && let Some(tls) = tls
             && let Some((account, tls)) = account(hub, run, primary, tls).await?
         {
-            let change =
-                SourceChange { channel: channel.clone(), account: Some(account), tls: Some(tls), ..SourceChange::to(primary.clone()) };
+            let change = SourceChange {
+                channel: channel.clone(),
+                account: Some(account),
+                tls: Some(tls),
+                ..SourceChange::to(primary.clone())
+            };
             server.checked()?.change_source(&change).await?;
             server.checked()?.start_replication(&channel).await?;
         }

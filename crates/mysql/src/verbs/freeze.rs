@@ -128,13 +128,22 @@ impl Server {
         self.set_writable().await
     }
 
-    async fn kill(&self, killer: &mut Session, reach: Reach, freezer: u32, killed: &mut Vec<String>) -> Result<(), Error> {
+    async fn kill(
+        &self,
+        killer: &mut Session,
+        reach: Reach,
+        freezer: u32,
+        killed: &mut Vec<String>,
+    ) -> Result<(), Error> {
         let found = match reach {
             Reach::Everybody => self.clients(killer, "true").await?,
             Reach::Blockers => match self.holders(killer).await {
                 // It does not say, or nobody that may be killed: who has been at something since before the freeze may be it.
                 Some(found) => found,
-                None => self.clients(killer, "command<>'Sleep' and coalesce(state, '') not like 'Waiting for %lock'").await?,
+                None => {
+                    self.clients(killer, "command<>'Sleep' and coalesce(state, '') not like 'Waiting for %lock'")
+                        .await?
+                }
             },
         };
         for row in found.iter().filter(|row| row.get(0) != Some(freezer.to_string().as_str())) {
@@ -176,8 +185,11 @@ impl Server {
     /// MariaDB has no `super_read_only`: accounts with a certain privilege may still write. Their sessions end.
     async fn kill_privileged(&self, killer: &mut Session, killed: &mut Vec<String>) -> Result<(), Error> {
         // Since 10.11 SUPER is not enough.
-        let privileges =
-            if self.dialect().version().number >= (10, 11, 0) { "'READ_ONLY ADMIN'" } else { "'READ_ONLY ADMIN', 'SUPER'" };
+        let privileges = if self.dialect().version().number >= (10, 11, 0) {
+            "'READ_ONLY ADMIN'"
+        } else {
+            "'READ_ONLY ADMIN', 'SUPER'"
+        };
         let which = format!(
             "user in (select substring_index(replace(grantee, '\\'', ''), '@', 1) \
              from information_schema.user_privileges where privilege_type in ({privileges}))"

@@ -101,7 +101,10 @@ impl fmt::Display for Obstacle {
             }
             Self::Primary { primary, why } => write!(out, "the primary {primary} {why}"),
             Self::Sibling { sibling, candidate, why } => {
-                write!(out, "{sibling} could not be moved below {candidate}: it {why}; a replica in downtime is left behind")
+                write!(
+                    out,
+                    "{sibling} could not be moved below {candidate}: it {why}; a replica in downtime is left behind"
+                )
             }
             Self::NoAccount { candidate } => write!(
                 out,
