@@ -386,6 +386,10 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             let detached = hands::detach_primary(hub, run, server, *forget_source, *acked).await;
             detached.err().map(|error| format!("{server} is still configured as a replica: {error}"))
         }
+        Undo::ReleaseBrake { primary } => {
+            let released = hands::release_brake(hub, run, primary).await;
+            released.err().map(|error| format!("commits on {primary} may still be slowed down: {error}"))
+        }
         Undo::FollowAgain { candidate } => {
             let follows = hands::follow_again(hub, run, candidate).await;
             follows.err().map(|error| format!("cannot start replication on {candidate} again: {error}"))

@@ -15,7 +15,9 @@ use crate::hub::{Hub, lock};
 use crate::mandate::{Mandate, Office};
 use crate::{Error, audit, narrator, watcher};
 
-pub(crate) use takeover::{close_candidate, detach_primary, follow_again, move_back, restore_acks, thaw};
+pub(crate) use takeover::{
+    close_candidate, detach_primary, follow_again, move_back, release_brake, restore_acks, thaw,
+};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
 const OWNER: &str = "orchestrator";

@@ -52,6 +52,11 @@ pub enum Undo {
         /// What ran on it.
         start: Threads,
     },
+    /// Let the primary commit as fast as it can.
+    ReleaseBrake {
+        /// The primary.
+        primary: InstanceKey,
+    },
     /// Let the candidate go on replicating.
     FollowAgain {
         /// The candidate.
@@ -118,6 +123,7 @@ fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> 
         Action::Attach { server, tls, acked, .. } => {
             Undo::Detach { server: server.clone(), forget_source: tls.is_some(), acked: *acked }
         }
+        Action::Approach { primary, .. } => Undo::ReleaseBrake { primary: primary.clone() },
         Action::FollowToEnd { candidate, .. } => Undo::FollowAgain { candidate: candidate.clone() },
         Action::Ready { candidate, acks: Some(_), before, .. } => {
             Undo::RestoreAcks { candidate: candidate.clone(), acks: *before }

@@ -30,6 +30,12 @@ impl Run {
     }
 }
 
+/// How long the candidate may take to get what the primary has, before the primary's commits are slowed down a little more.
+const LAGS: Duration = Duration::from_millis(500);
+
+/// How commits of a primary are slowed down whose candidate does not come closer, in milliseconds: as little as will do.
+const BRAKES_MS: [u64; 6] = [2, 5, 10, 25, 50, 100];
+
 pub(super) async fn approach(
     hub: &Arc<Hub>,
     run: &Run,
@@ -40,21 +46,35 @@ pub(super) async fn approach(
     let mut source = grip(hub, &run.mandate, primary)?.server;
     let mut replica = grip(hub, &run.mandate, candidate)?.server;
     let begun = Instant::now();
+    let mut braked = 0;
     loop {
         let goal = source.checked()?.executed().await?;
         let asked = Instant::now();
-        let waited = replica.checked()?.wait_applied(&goal, within.saturating_sub(begun.elapsed())).await;
-        applied(waited)?;
+        let waited = replica.checked()?.wait_applied(&goal, LAGS).await?;
         let behind = asked.elapsed();
-        // To wait longer costs nobody anything, while the applier catches up.
-        let patience = begun.elapsed().saturating_sub(within / 2);
-        if behind < CLOSELY + patience / 20 {
-            return done(format!("{} ms behind", behind.as_millis()));
+        match waited {
+            Waited::Applied if behind < CLOSELY => {
+                let brake = braked.checked_sub(1).and_then(|last| BRAKES_MS.get(last));
+                let slowed = brake.map_or(String::new(), |ms| format!(", commits slowed down by {ms} ms"));
+                return done(format!("{} ms behind{slowed}", behind.as_millis()));
+            }
+            Waited::Applied | Waited::TimedOut => {}
+            stopped @ Waited::ApplierStopped { .. } => applied(Ok(stopped))?,
         }
         if begun.elapsed() > within {
-            return refuse(format!("it is {} ms behind, and does not come closer", behind.as_millis()));
+            return refuse(format!("it does not keep up: it is {} ms behind or more", behind.as_millis()));
+        }
+        if let Some(ms) = BRAKES_MS.get(braked)
+            && source.checked()?.brake(Some(Duration::from_millis(*ms))).await?
+        {
+            braked += 1;
         }
     }
+}
+
+/// Ends what slows down the commits of the primary.
+pub(crate) async fn release_brake(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Result<(), Error> {
+    grip(hub, &run.mandate, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
 }
 
 pub(super) async fn relocate(
@@ -130,6 +150,7 @@ pub(super) async fn freeze(
     hub.declare(Command::Demote(demoted)).await?;
     let mut server = grip(hub, &run.mandate, key)?.server;
     let frozen = server.checked()?.freeze(budget * 3 / 5).await?;
+    server.checked()?.brake(None).await?;
     if frozen.killed.is_empty() {
         done("read-only")
     } else {
