@@ -232,13 +232,13 @@ table! {
         PreventCrossDataCenterMasterFailover: Bool = false, Live, "Promote only in the data centre of the failed primary.";
         PreventCrossRegionMasterFailover: Bool = false, Live, "Promote only in the region of the failed primary.";
         MasterFailoverLostInstancesDowntimeMinutes: Uint = 0, Live, "Minutes of downtime for instances lost in a recovery; 0 = one year.";
-        MasterFailoverDetachSlaveMasterHost: Bool = false, NotYet, "Old name of `MasterFailoverDetachReplicaMasterHost`.";
-        MasterFailoverDetachReplicaMasterHost: Bool = false, NotYet, "Detach the promoted server from its source's address.";
+        MasterFailoverDetachSlaveMasterHost: Bool = false, Live, "Old name of `MasterFailoverDetachReplicaMasterHost`.";
+        MasterFailoverDetachReplicaMasterHost: Bool = false, Live, "Where `ApplyMySQLPromotionAfterMasterFailover` is off: detach the promoted server from its source's address.";
         FailMasterPromotionOnLagMinutes: Uint = 0, Live, "Do not promote a server that lags this many minutes; needs `ReplicationLagQuery`; 0 = off.";
         FailMasterPromotionIfSQLThreadNotUpToDate: Bool = false, Live, "Do not promote a server that has not applied all it received.";
-        DelayMasterPromotionIfSQLThreadNotUpToDate: Bool = false, Live, "Wait until the server to promote has applied all it received.";
-        PostponeReplicaRecoveryOnLagMinutes: Uint = 0, NotYet, "Move replicas that lag this many minutes last; 0 = off.";
-        PostponeSlaveRecoveryOnLagMinutes: Uint = 0, NotYet, "Old name of `PostponeReplicaRecoveryOnLagMinutes`.";
+        DelayMasterPromotionIfSQLThreadNotUpToDate: Bool = false, Live, "Wait until the server to promote has applied all it received, however long that takes, instead of for `PromotionDrainTimeoutSeconds`.";
+        PostponeReplicaRecoveryOnLagMinutes: Uint = 0, Live, "Move replicas that lag, or are delayed by, this many minutes last; 0 = off.";
+        PostponeSlaveRecoveryOnLagMinutes: Uint = 0, Live, "Old name of `PostponeReplicaRecoveryOnLagMinutes`.";
         EnforceExactSemiSyncReplicas: Bool = false, NotYet, "Keep exactly as many semi-sync replicas as the primary waits for.";
         RecoverLockedSemiSyncMaster: Bool = false, NotYet, "Enable semi-sync on replicas of a primary that waits for acknowledgements in vain.";
         ReasonableLockedSemiSyncMasterSeconds: Uint = 0, NotYet, "Seconds of such waiting that are in order; 0 = as `ReasonableReplicationLagSeconds`.";
@@ -250,6 +250,7 @@ table! {
         ReceiverRestartAfterSeconds: Uint = 1, Live, "Seconds that a primary must be unreachable from here before replicas that still believe in it are made to reconnect.";
         PromotionDrainTimeoutSeconds: Uint = 60, Live, "Seconds that a candidate may take to apply what it received before it is promoted.";
         TakeoverWriteBlockSeconds: Uint = 5, Live, "Seconds that a graceful takeover may keep writes waiting; if the new primary is not ready by then, all is undone.";
+        DataLossPolicy: Text = "allow", Live, "What to do where it is not proved that a promotion loses no acknowledged transaction: `allow` it; `wait:N`, wait up to N seconds from the failure for the proof, then allow it; `refuse` it until somebody asks for it.";
         RaftSharedSecret: Secret = "", Restart, "Text of 16 characters or more, the same on every raft node, that proves who is one; all between them is encrypted. `openssl rand -hex 32` makes one. Or `${NAME}` to take it from an environment variable.";
         RaftTLSCertFile: Text = "", Restart, "Certificate (PEM) of this raft node, good for servers and clients and for its host in `RaftNodes`. Instead of `RaftSharedSecret`, with the two below.";
         RaftTLSPrivateKeyFile: Text = "", Restart, "Its private key (PEM).";

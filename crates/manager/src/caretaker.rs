@@ -100,9 +100,7 @@ pub(crate) async fn keep_changes(
         .filter(is_news)
         .map(|watched| ObservedInstance { watched: Arc::clone(watched), facts: facts(&view, &watched.key) })
         .collect();
-    let store = hub.store.clone();
-    let saved = tokio::task::spawn_blocking(move || store.save_instances(news)).await;
-    match saved {
+    match save(hub, news).await {
         Ok(Ok(())) => Some(view.snapshot.watched.clone()),
         Ok(Err(error)) if lock(&hub.trouble).is_some() => {
             tracing::debug!(%error, "observations were not kept");
@@ -114,6 +112,14 @@ pub(crate) async fn keep_changes(
         }
         Err(_) => None,
     }
+}
+
+async fn save(hub: &Hub, news: Vec<ObservedInstance>) -> Result<Result<(), store::Error>, tokio::task::JoinError> {
+    let store = hub.store.clone();
+    if store.is_inline() {
+        return Ok(store.save_instances(news));
+    }
+    tokio::task::spawn_blocking(move || store.save_instances(news)).await
 }
 
 fn facts(view: &crate::View, key: &InstanceKey) -> ClusterFacts {

@@ -1,7 +1,8 @@
 //! The one clock of this process.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
 use topology::Timestamp;
 
 /// Tells the time. It starts at the system's and then runs with the monotonic clock, so that a step of the system clock
@@ -16,7 +17,11 @@ impl Clock {
     /// Returns a clock set by the system's.
     pub fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let origin = Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX));
+        Self::start_at(Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// Returns a clock that shows `origin` now.
+    pub fn start_at(origin: Timestamp) -> Self {
         Self { started: Instant::now(), origin }
     }
 

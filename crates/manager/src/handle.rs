@@ -19,6 +19,7 @@ use crate::observatory::Observatory;
 use crate::recovery::{self, Recovered};
 use crate::seat::Seat;
 use crate::takeover::{self, TakenOver};
+use crate::world::World;
 use crate::{Error, audit, caretaker, cycle, discovery, fleet, hands, mandate, nodes, suspicion, watcher};
 
 /// Reads the configuration again, with one more file behind the others; gives all problems at once.
@@ -64,8 +65,8 @@ impl Manager {
     /// # Errors
     /// [`Error::Store`] when the store cannot be read.
     pub async fn start(config: Config, consensus: Consensus, mode: Mode, reload: Arc<Reload>) -> Result<Self, Error> {
-        let seat = Arc::new(consensus.clone());
-        Self::start_in_seat(config, consensus, seat, mode, reload).await
+        let world = World::real(&consensus);
+        Self::start_in(world, config, consensus, mode, reload).await
     }
 
     /// As [`Manager::start`], with a leadership that a test decides.
@@ -80,6 +81,22 @@ impl Manager {
         mode: Mode,
         reload: Arc<Reload>,
     ) -> Result<Self, Error> {
+        let world = World { seat, ..World::real(&consensus) };
+        Self::start_in(world, config, consensus, mode, reload).await
+    }
+
+    /// As [`Manager::start`], in surroundings that a test decides.
+    ///
+    /// # Errors
+    /// As [`Manager::start`].
+    #[doc(hidden)]
+    pub async fn start_in(
+        world: World,
+        config: Config,
+        consensus: Consensus,
+        mode: Mode,
+        reload: Arc<Reload>,
+    ) -> Result<Self, Error> {
         let config = Arc::new(config);
         let loaded = consensus.store().load_instances()?;
         for note in loaded.notes {
@@ -87,7 +104,7 @@ impl Manager {
         }
         let hostname = gethostname::gethostname().to_string_lossy().into_owned();
         let node = NodeId { hostname, token: crate::random_hex() };
-        let mut hub = Hub::new(Arc::clone(&config), consensus, seat, node, Observatory::new(loaded.watched));
+        let mut hub = Hub::new(Arc::clone(&config), consensus, world, node, Observatory::new(loaded.watched));
         if let Mode::Drill { halt_in_step } = mode {
             hub.halt_in_step = Some(halt_in_step);
         }
@@ -381,11 +398,10 @@ impl Manager {
     pub async fn resolve(&self, key: &InstanceKey) -> Result<InstanceKey, Error> {
         let config = self.hub.config();
         let known = discovery::known_key(&self.hub, &config, key).await;
-        let connecting = tokio::net::TcpStream::connect((known.host.as_str(), known.port));
-        let why = match tokio::time::timeout(config.topology_access.connect_timeout, connecting).await {
-            Ok(Ok(_)) => return Ok(known),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer".to_owned(),
+        let why = match self.hub.reach.knock(known.clone(), config.topology_access.connect_timeout).await {
+            Ok(()) => return Ok(known),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => "no answer".to_owned(),
+            Err(error) => error.to_string(),
         };
         Err(Error::Unreadable { key: known, why, remedy: None })
     }

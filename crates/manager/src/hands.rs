@@ -5,7 +5,7 @@ mod takeover;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql::{Fenced, Server, SourceChange, Waited};
+use mysql::{Fenced, SourceChange, Waited};
 use planner::{Action, Kind, Outcome, Threads};
 use store::Command;
 use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
@@ -13,6 +13,7 @@ use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
 use crate::executor::Run;
 use crate::hub::{Hub, lock};
 use crate::mandate::{Mandate, Office};
+use crate::reach::Verbs;
 use crate::{Error, audit, narrator, watcher};
 
 pub(crate) use takeover::{
@@ -38,16 +39,16 @@ struct Grip<'a> {
 
 /// The one way to a server's verbs: the mandate is checked each time, right before the statement.
 struct Guarded<'a> {
-    server: Server,
+    server: Box<dyn Verbs>,
     office: &'a Office,
     mandate: &'a Mandate,
 }
 
 impl Guarded<'_> {
     /// Returns the server, if this node may change it at this moment.
-    fn checked(&mut self) -> Result<&mut Server, Error> {
+    fn checked(&mut self) -> Result<&mut dyn Verbs, Error> {
         self.office.check(self.mandate)?;
-        Ok(&mut self.server)
+        Ok(self.server.as_mut())
     }
 }
 
@@ -57,7 +58,7 @@ fn grip<'a>(hub: &'a Hub, mandate: &'a Mandate, key: &InstanceKey) -> Result<Gri
         return Err(Error::Unreadable { key: key.clone(), why: "it never answered".to_owned(), remedy: None });
     };
     let channel = instance.channel().map(|channel| channel.name.clone()).unwrap_or_default();
-    let server = Server::new(key.clone(), hub.settings().acting.clone(), &instance.version);
+    let server = hub.reach.server(key.clone(), hub.settings().acting.clone(), &instance.version);
     Ok(Grip { server: Guarded { server, office: &hub.office, mandate }, channel })
 }
 
@@ -237,7 +238,7 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
     let line = lock(&hub.pulses).get(key).and_then(|pulse| pulse.line.take());
     let access = hub.settings().probing.clone();
     hub.office.check(&run.mandate)?;
-    match tokio::time::timeout(FENCE_WAITS, mysql::fence(line, key, &access)).await {
+    match tokio::time::timeout(FENCE_WAITS, hub.reach.fence(line, key.clone(), access)).await {
         Ok(Fenced::Fenced) => done("read-only"),
         Ok(Fenced::Pending(pending)) => {
             let (hub_of_task, key) = (Arc::clone(hub), key.clone());

@@ -19,9 +19,10 @@ use crate::mandate::{Mandate, Office};
 use crate::names::Names;
 use crate::observatory::Observatory;
 use crate::pulse::Pulse;
-use crate::seat::Seat;
-use crate::settings::Settings;
+use crate::reach::{Probing, Reach};
+use crate::settings::{self, Settings};
 use crate::watcher::Watcher;
+use crate::world::World;
 
 /// All that is known at one moment, with what follows from it.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct View {
 /// State that several tasks use. Each part has one owner that changes it; the others read.
 pub(crate) struct Hub {
     pub(crate) clock: Clock,
+    /// The way to servers.
+    pub(crate) reach: Arc<dyn Reach>,
     pub(crate) node: NodeId,
     pub(crate) started: Timestamp,
     pub(crate) consensus: Consensus,
@@ -85,14 +88,15 @@ impl Hub {
     pub(crate) fn new(
         config: Arc<Config>,
         consensus: Consensus,
-        seat: Arc<dyn Seat>,
+        world: World,
         node: NodeId,
         observatory: Observatory,
     ) -> Self {
-        let clock = Clock::start();
+        let World { seat, reach, clock } = world;
         let store = consensus.store().clone();
         Self {
             clock,
+            reach,
             node,
             started: clock.now(),
             names: Names::new(store.hostname_resolves().unwrap_or_default()),
@@ -141,6 +145,12 @@ impl Hub {
 
     pub(crate) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.settings().policy)
+    }
+
+    /// Returns a prober of `key` on a connection of its own.
+    pub(crate) fn prober(&self, key: &InstanceKey) -> Box<dyn Probing> {
+        let settings = self.settings();
+        self.reach.prober(key.clone(), settings.probing.clone(), settings::probe_settings(&settings.config))
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -5,7 +5,8 @@
 //! journal. Decisions are made in `analysis` and `planner`, statements are worded in `mysql`, rows are kept by `store`.
 //!
 //! Invariants: the only place that decides *when*. One owner per piece of state. No lock is held across an await. Nothing
-//! changes a server but [`hands`], and in a recovery only between two entries of the journal.
+//! changes a server but [`hands`], and in a recovery only between two entries of the journal. Nothing speaks to a server but
+//! through a [`reach::Reach`], and nothing tells the time but the [`Clock`] and tokio's.
 #![warn(missing_docs)]
 
 mod audit;
@@ -28,6 +29,8 @@ mod narrator;
 mod nodes;
 mod observatory;
 mod pulse;
+#[doc(hidden)]
+pub mod reach;
 mod recovery;
 mod resume;
 mod seat;
@@ -35,6 +38,7 @@ mod settings;
 mod suspicion;
 mod takeover;
 mod watcher;
+mod world;
 
 pub use clock::Clock;
 pub use handle::{Health, Manager, Mode, Reload};
@@ -43,6 +47,8 @@ pub use recovery::Recovered;
 #[doc(hidden)]
 pub use seat::Seat;
 pub use takeover::TakenOver;
+#[doc(hidden)]
+pub use world::World;
 
 use planner::Hold;
 use topology::InstanceKey;

@@ -95,11 +95,7 @@ pub(crate) fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, plan: 
         tell(hub, uid, evidence(&diagnosis.facts));
     }
     for candidate in plan.choice.candidates.iter().filter(|candidate| candidate.key != plan.successor) {
-        let why = match candidate.rejections.as_slice() {
-            [] if candidate.preference.not_asked_for => "another one was asked for".to_owned(),
-            [] => "ranks lower".to_owned(),
-            rejections => rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        };
+        let why = candidate.why_not().unwrap_or_else(|| "ranks lower".to_owned());
         tell(hub, uid, format!("not {}: {why}", candidate.key));
     }
     if let Some(certificate) = &plan.certificate {

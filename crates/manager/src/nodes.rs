@@ -6,7 +6,7 @@ use std::time::Duration;
 use analysis::Quorum;
 use consensus::{Local, Peer};
 use futures::future::{BoxFuture, FutureExt};
-use mysql::{ProbeSettings, Prober};
+use mysql::ProbeSettings;
 use topology::{InstanceKey, NodeSays, NodeView, ProbeFailure, Sight, Unreachable};
 
 use crate::hub::{Hub, lock};
@@ -52,9 +52,8 @@ async fn look(hub: &Hub, key: InstanceKey) -> Sight {
     let connect = settings.probing.connect_timeout.min(LOOK);
     let access = settings.probing.clone().with_timeouts(connect, LOOK);
     let questions = ProbeSettings { deadline: LOOK, ..settings::probe_settings(&settings.config) };
-    let clock = hub.clock;
-    let at = clock.now();
-    let probe = Prober::new(key, access, questions).probe(|| clock.now()).await;
+    let at = hub.now();
+    let probe = hub.reach.prober(key, access, questions).probe(hub.clock).await;
     let node = hub.consensus.status().node.address;
     Sight { node, at, failure: probe.observation.outcome.err() }
 }

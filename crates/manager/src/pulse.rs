@@ -9,6 +9,7 @@ use topology::{InstanceKey, Observation, ProbeFailure, Unreachable};
 
 use crate::hub::{Hub, View, lock};
 use crate::observatory::Via;
+use crate::reach::Watched;
 use crate::suspicion;
 
 /// How late a sign of life may be. A loaded server that is later than that is looked at, and answers: nothing follows
@@ -62,7 +63,6 @@ pub(crate) fn keep_all(hub: &Arc<Hub>, view: &View) {
 async fn hold(hub: &Arc<Hub>, key: &InstanceKey, line: FenceLine) {
     let settings = hub.settings();
     let rhythm = Rhythm { every: settings.config.recovery.heartbeat, slack: SLACK, ..Rhythm::default() };
-    let clock = hub.clock;
     let tell = |event| {
         let PulseEvent::Lost { how, at, message } = event else { return };
         tracing::info!(instance = %key, %how, %message, "lost the pulse");
@@ -74,5 +74,6 @@ async fn hold(hub: &Arc<Hub>, key: &InstanceKey, line: FenceLine) {
         }
         suspicion::suspect(hub, key);
     };
-    mysql::pulse(key.clone(), settings.probing.clone(), rhythm, line, || clock.now(), tell).await;
+    let watched = Watched { key: key.clone(), access: settings.probing.clone(), rhythm, line };
+    hub.reach.pulse(watched, hub.clock, Box::new(tell)).await;
 }

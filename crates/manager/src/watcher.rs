@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql::Prober;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::{InstanceKey, Unreachable};
 
 use crate::hub::{Hub, lock};
-use crate::{discovery, pulse, settings};
+use crate::reach::Probing;
+use crate::{discovery, pulse};
 
 /// The task that watches an address.
 pub(crate) struct Watcher {
@@ -71,12 +71,11 @@ pub(crate) async fn probe_kept(hub: &Hub, key: &InstanceKey) {
 
 /// Probes `key` now on a connection of its own, and records what it saw.
 pub(crate) async fn probe_anew(hub: &Arc<Hub>, key: &InstanceKey) {
-    let mut prober = prober(hub, key);
-    probe(hub, key, &mut prober).await;
+    probe(hub, key, hub.prober(key).as_mut()).await;
 }
 
 async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot::Sender<()>>) {
-    let mut prober = prober(&hub, &key);
+    let mut prober = hub.prober(&key);
     let mut settings = hub.settings();
     let mut next = Instant::now();
     loop {
@@ -95,7 +94,7 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
         let current = hub.settings();
         if !Arc::ptr_eq(&settings, &current) {
             settings = current;
-            prober = self::prober(&hub, &key);
+            prober = hub.prober(&key);
         }
         // A poll waits its turn among all polls; who asks does not, also not who asks meanwhile.
         let fails = hub.observatory.get(&key).is_some_and(|watched| watched.failing_since.is_some());
@@ -112,7 +111,7 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
         }
         // Who asks while a probe runs is not served by that one: it began before the question, perhaps before the failure.
         let waiting: Vec<_> = asked.into_iter().chain(std::iter::from_fn(|| orders.try_recv().ok())).collect();
-        probe(&hub, &key, &mut prober).await;
+        probe(&hub, &key, prober.as_mut()).await;
         drop(turn);
         for done in waiting {
             // Who asked may have gone away since: then nobody is told.
@@ -122,15 +121,9 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
     }
 }
 
-fn prober(hub: &Hub, key: &InstanceKey) -> Prober {
-    let settings = hub.settings();
-    Prober::new(key.clone(), settings.probing.clone(), settings::probe_settings(&settings.config))
-}
-
-async fn probe(hub: &Arc<Hub>, key: &InstanceKey, prober: &mut Prober) {
+async fn probe(hub: &Arc<Hub>, key: &InstanceKey, prober: &mut dyn Probing) {
     hub.observatory.attempt(key, hub.now());
-    let clock = hub.clock;
-    let probe = prober.probe(|| clock.now()).await;
+    let probe = prober.probe(hub.clock).await;
     discovery::take_in(hub, key, probe).await;
 }
 
@@ -150,8 +143,7 @@ async fn is_still_away(hub: &Hub, key: &InstanceKey) -> bool {
     if !is_recent || !matches!(kind, Some(Unreachable::NoAnswer | Unreachable::Refused)) {
         return false;
     }
-    let connecting = tokio::net::TcpStream::connect((key.host.as_str(), key.port));
-    !matches!(tokio::time::timeout(ATTEMPT, connecting).await, Ok(Ok(_)))
+    hub.reach.knock(key.clone(), ATTEMPT).await.is_err()
 }
 
 /// Returns how long to wait until the next poll of `key`.

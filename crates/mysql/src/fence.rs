@@ -127,6 +127,11 @@ pub struct PendingFence {
 }
 
 impl PendingFence {
+    /// Returns the fence of `key` that `task` waits for.
+    pub fn new(key: InstanceKey, task: JoinHandle<Result<(), Error>>) -> Self {
+        Self { task, key }
+    }
+
     /// Waits for the outcome: the server resumed and is fenced, or died, or an hour passed.
     ///
     /// # Errors
@@ -166,7 +171,7 @@ pub async fn fence(line: Option<HeldLine>, key: &InstanceKey, access: &Access) -
         };
         let mut task = tokio::spawn(close_writes(held));
         match timeout(PROMPT, &mut task).await {
-            Err(_) => return Fenced::Pending(PendingFence { task, key }),
+            Err(_) => return Fenced::Pending(PendingFence::new(key, task)),
             Ok(Ok(Ok(()))) => return Fenced::Fenced,
             // A line may have died unseen; a fresh session tells whether the server did.
             Ok(Ok(Err(error))) if error.is_fatal() && !retried => {

@@ -4,6 +4,8 @@
 //! another replica has → it applies all it received, while the old primary is fenced as far as it can be reached → it is
 //! promoted → the others move below it, and the world is told → lost servers are detached and put into downtime → hooks.
 
+use std::time::Duration;
+
 use analysis::{Facts, Policy, Testimony};
 use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
 
@@ -59,18 +61,24 @@ pub(crate) fn plan(
         [Action::Promote {
             server: successor.clone(),
             writable: policy.apply_promotion,
-            semi_sync: facts.semi_sync.source.enabled,
+            // One that cannot wait is promoted all the same; preferences put it last.
+            semi_sync: facts.semi_sync.source.enabled
+                && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available),
         }],
     );
+    let repoint = |replica: &&Instance| Action::Repoint {
+        replica: replica.key.clone(),
+        source: successor.clone(),
+        start: threads_to_start(replica),
+    };
+    let (late, prompt): (Vec<&Instance>, Vec<&Instance>) =
+        kept.into_iter().partition(|replica| is_late(replica, policy.postpone_above_lag));
     steps.stage(true, [Action::Publish { primary: successor.clone() }]);
-    steps.same_stage(
-        false,
-        kept.iter().map(|replica| Action::Repoint {
-            replica: replica.key.clone(),
-            source: successor.clone(),
-            start: threads_to_start(replica),
-        }),
-    );
+    steps.same_stage(false, prompt.iter().map(repoint));
+    steps.stage(false, late.iter().map(repoint));
+    if policy.detach_promoted && !policy.apply_promotion {
+        steps.stage(false, [Action::Detach { replica: successor.clone() }]);
+    }
     if policy.detach_lost {
         let reachable = lost.iter().filter(|lost| lost.is_reachable);
         steps.stage(false, reachable.map(|lost| Action::Detach { replica: lost.key.clone() }));
@@ -116,6 +124,13 @@ pub(crate) fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet
     // Received and not applied transactions are fetched again: moving a replica drops its relay log.
     let needs = held.subtract(executed).intersect(purged);
     (!needs.is_empty()).then(|| format!("needs transactions that the new primary has purged: {needs}"))
+}
+
+/// True when moving `replica` can wait: it is far behind, or delayed on purpose.
+fn is_late(replica: &Instance, limit: Option<Duration>) -> bool {
+    let Some(limit) = limit else { return false };
+    let delay = replica.channel().map_or(0, |channel| channel.delay_secs);
+    replica.lag_secs().unwrap_or(0).max(delay) >= limit.as_secs()
 }
 
 /// A receiver that an operator stopped stays stopped; so does an applier that was stopped without an error.

@@ -17,12 +17,13 @@ mod explain;
 mod hold;
 mod lint;
 mod plan;
+mod proof;
 mod receivers;
 mod retreat;
 mod steps;
 mod takeover;
 
-pub use candidate::{Candidate, Choice, Preference, Rejection};
+pub use candidate::{Candidate, Choice, Outranked, Preference, Rejection};
 pub use certificate::{Certificate, Verdict};
 pub use decide::{Context, Decision, PastRecovery, Request, decide};
 pub use explain::{Explanation, Rehearsal, explain};

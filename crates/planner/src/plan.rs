@@ -435,7 +435,7 @@ impl fmt::Display for Action {
                 write!(out, "promote {server}, leaving replication and read_only to the operator")
             }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
-            Self::Detach { replica } => write!(out, "detach the lost replica {replica}"),
+            Self::Detach { replica } => write!(out, "detach {replica} from its source"),
             Self::Approach { candidate, primary, .. } => {
                 write!(out, "wait until {candidate} follows {primary} closely")
             }

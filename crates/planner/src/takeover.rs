@@ -13,6 +13,7 @@ use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState, Version, W
 
 pub use obstacle::Obstacle;
 
+use crate::candidate;
 use crate::dead_primary::{cannot_follow, threads_to_start};
 use crate::steps::Steps;
 use crate::{
@@ -263,9 +264,7 @@ fn choose(
             candidate.rejections.extend(cannot_take_over(snapshot, facts, primary, replica));
         }
     }
-    choice.candidates.sort_by(|one, two| {
-        (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
-    });
+    candidate::rank(&mut choice.candidates);
     choice.donor = None;
     choice.chosen = choice.candidates.first().filter(|best| best.rejections.is_empty()).map(|best| best.key.clone());
     match designated {

@@ -46,7 +46,7 @@ pub(super) async fn approach(
     let mut source = grip(hub, &run.mandate, primary)?.server;
     let mut replica = grip(hub, &run.mandate, candidate)?.server;
     let begun = Instant::now();
-    let mut braked = 0;
+    let mut braked: usize = 0;
     loop {
         let goal = source.checked()?.executed().await?;
         let asked = Instant::now();
