@@ -16,6 +16,7 @@ use store::{Command, Ending, Refusal, StepOutcome};
 use tokio::time::Instant;
 use topology::InstanceKey;
 
+use crate::hands::Lines;
 use crate::hooks::{self, Facts, Report, Shell};
 use crate::hub::{Hub, lock};
 use crate::mandate::Mandate;
@@ -42,6 +43,8 @@ pub(crate) struct Run {
     pub(crate) begun_before: BTreeSet<u32>,
     /// Until when a new primary must be open, while nobody takes writes since a living one was frozen.
     pub(crate) block_ends: Option<Instant>,
+    /// Sessions that are kept from step to step.
+    pub(crate) lines: Lines,
 }
 
 impl Run {
@@ -49,7 +52,7 @@ impl Run {
     pub(crate) fn new(mandate: &Mandate, uid: String, epoch: u64, plan: Plan, told: Facts) -> Self {
         let mandate = mandate.clone();
         let (finished, begun_before) = (BTreeMap::new(), BTreeSet::new());
-        Self { mandate, uid, epoch, plan, told, finished, begun_before, block_ends: None }
+        Self { mandate, uid, epoch, plan, told, finished, begun_before, block_ends: None, lines: Lines::default() }
     }
 }
 

@@ -189,6 +189,11 @@ pub enum Action {
         /// The old primary.
         replica: InstanceKey,
     },
+    /// Removes the replication configuration of the new primary, which is open and had stopped replicating before.
+    Forget {
+        /// The new primary.
+        server: InstanceKey,
+    },
     /// Makes the old primary a replica for good: its commits wait for no replicas of its own, and its threads run.
     Settle {
         /// The old primary.
@@ -412,6 +417,7 @@ impl Action {
             Self::Fence { server, .. }
             | Self::Freeze { server, .. }
             | Self::Attach { server, .. }
+            | Self::Forget { server }
             | Self::Promote { server, .. }
             | Self::Downtime { server, .. } => Some(server),
             Self::Publish { primary } => Some(primary),
@@ -445,6 +451,7 @@ impl fmt::Display for Action {
                 write!(out, "let {candidate} apply all that {primary} executed")
             }
             Self::Attach { server, source, .. } => write!(out, "configure {server} as a replica of {source}"),
+            Self::Forget { server } => write!(out, "let {server} forget its source"),
             Self::Acknowledge { replica } => write!(out, "start the receiver of {replica}: it acknowledges"),
             Self::Settle { replica, start: true, .. } => write!(out, "start replication on {replica}"),
             Self::Settle { replica, .. } => write!(out, "leave {replica} as it is, a replica"),

@@ -43,8 +43,8 @@ pub(super) async fn approach(
     primary: &InstanceKey,
     within: Duration,
 ) -> Performed {
-    let mut source = grip(hub, &run.mandate, primary)?.server;
-    let mut replica = grip(hub, &run.mandate, candidate)?.server;
+    let mut source = grip_again(hub, run, primary)?.server;
+    let mut replica = grip_again(hub, run, candidate)?.server;
     let begun = Instant::now();
     let mut braked: usize = 0;
     loop {
@@ -56,6 +56,7 @@ pub(super) async fn approach(
             Waited::Applied if behind < CLOSELY => {
                 let brake = braked.checked_sub(1).and_then(|last| BRAKES_MS.get(last));
                 let slowed = brake.map_or(String::new(), |ms| format!(", commits slowed down by {ms} ms"));
+                warm_up(hub, run, &[candidate, primary]).await?;
                 return done(format!("{} ms behind{slowed}", behind.as_millis()));
             }
             Waited::Applied | Waited::TimedOut => {}
@@ -72,9 +73,17 @@ pub(super) async fn approach(
     }
 }
 
+/// Opens a second session to each of these, beside the one in use: after the freeze every moment counts.
+async fn warm_up(hub: &Arc<Hub>, run: &Run, keys: &[&InstanceKey]) -> Result<(), Sentence> {
+    for key in keys {
+        grip_again(hub, run, key)?.server.checked()?.write_policy().await?;
+    }
+    Ok(())
+}
+
 /// Ends what slows down the commits of the primary.
 pub(crate) async fn release_brake(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Result<(), Error> {
-    grip(hub, &run.mandate, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
+    grip_again(hub, run, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
 }
 
 pub(super) async fn relocate(
@@ -84,12 +93,12 @@ pub(super) async fn relocate(
     to: &InstanceKey,
     start: Threads,
 ) -> Performed {
-    let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
+    let Grip { mut server, channel } = grip_again(hub, run, replica)?;
     server.checked()?.stop_replication(&channel).await?;
     // What it received and did not apply is thrown away, and may have been acknowledged on its word alone. And one that has
     // more than its source is refused by MariaDB.
     let held = held(&mut server, &channel).await?;
-    let mut source = grip(hub, &run.mandate, to)?.server;
+    let mut source = grip_again(hub, run, to)?.server;
     let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
     if let Err(Sentence(why)) = applied(source.checked()?.wait_applied(&held, left).await) {
         return refuse(format!("{to} did not apply what it has: {why}"));
@@ -148,7 +157,7 @@ pub(super) async fn freeze(
         at: hub.now(),
     };
     hub.declare(Command::Demote(demoted)).await?;
-    let mut server = grip(hub, &run.mandate, key)?.server;
+    let mut server = grip_again(hub, run, key)?.server;
     let frozen = server.checked()?.freeze(budget * 3 / 5).await?;
     server.checked()?.brake(None).await?;
     if frozen.killed.is_empty() {
@@ -164,9 +173,9 @@ pub(super) async fn follow_to_end(
     candidate: &InstanceKey,
     primary: &InstanceKey,
 ) -> Performed {
-    let mut source = grip(hub, &run.mandate, primary)?.server;
+    let mut source = grip_again(hub, run, primary)?.server;
     let end = source.checked()?.stands_still(None).await?;
-    let Grip { server: mut replica, channel } = grip(hub, &run.mandate, candidate)?;
+    let Grip { server: mut replica, channel } = grip_again(hub, run, candidate)?;
     let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
     if let Err(Sentence(why)) = applied(replica.checked()?.wait_applied(&end, left).await) {
         let missing = end.subtract(&replica.checked()?.executed().await?);
@@ -185,7 +194,7 @@ pub(super) async fn attach(
     acked: bool,
     acks: bool,
 ) -> Performed {
-    let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
+    let Grip { mut server, channel } = grip_again(hub, run, key)?;
     if let Some(tls) = tls {
         let Some((account, tls)) = account(hub, run, source, tls).await? else {
             return refuse(format!("{source} tells no account to replicate with"));
@@ -212,7 +221,7 @@ async fn account(
     of: &InstanceKey,
     tls: &TlsProfile,
 ) -> Result<Option<(Account, TlsProfile)>, Sentence> {
-    let Grip { mut server, channel } = grip(hub, &run.mandate, of)?;
+    let Grip { mut server, channel } = grip_again(hub, run, of)?;
     let mut tls = tls.clone();
     if let Some(query) = hub.config().metadata.queries.replication_credentials.clone()
         && let Some((account, [ca, cert, key])) = server.checked()?.queried_account(&query).await?
@@ -223,6 +232,15 @@ async fn account(
         return Ok(Some((account, tls)));
     }
     Ok(server.checked()?.stored_account(&channel).await?.map(|account| (account, tls)))
+}
+
+pub(super) async fn forget(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
+    let mut server = grip_again(hub, run, key)?.server;
+    for channel in server.checked()?.channels().await? {
+        server.checked()?.reset_replication(&channel.name).await?;
+    }
+    read(hub, key).await?;
+    done("")
 }
 
 pub(super) async fn acknowledge(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
@@ -249,7 +267,7 @@ pub(super) async fn settle(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, waited:
 
 /// Returns the attached old primary with its channel: it may not have been read since it has one.
 async fn attached<'a>(hub: &'a Hub, run: &'a Run, key: &InstanceKey) -> Result<(Guarded<'a>, String), Sentence> {
-    let mut server = grip(hub, &run.mandate, key)?.server;
+    let mut server = grip_again(hub, run, key)?.server;
     let channels = server.checked()?.channels().await?;
     let channel = channels.first().map(|channel| channel.name.clone());
     Ok((server, channel.ok_or_else(|| Sentence("it is no replica any more".to_owned()))?))
@@ -262,7 +280,7 @@ pub(super) async fn ready(
     primary: &InstanceKey,
     acks: Option<Acks>,
 ) -> Performed {
-    let mut replica = grip(hub, &run.mandate, candidate)?.server;
+    let mut replica = grip_again(hub, run, candidate)?.server;
     if let Some(acks) = acks {
         replica.checked()?.set_acks(ack_policy(acks)).await?;
         let until = run.until(MOVE_WAITS);
@@ -277,13 +295,15 @@ pub(super) async fn ready(
             tokio::time::sleep(LOOK).await;
         }
     }
-    let mut source = grip(hub, &run.mandate, primary)?.server;
+    let mut source = grip_again(hub, run, primary)?.server;
     let end = source.checked()?.stands_still(None).await?;
+    let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
+    let waited = applied(replica.checked()?.wait_applied(&end, left).await);
+    // Its applier may have been stopped between two looks, since it has all.
     let missing = end.subtract(&replica.checked()?.executed().await?);
-    if missing.is_empty() {
-        done("")
-    } else {
-        refuse(format!("{primary} executed more while it was frozen: {missing}"))
+    match waited {
+        Err(Sentence(why)) if !missing.is_empty() => refuse(format!("it lacks {missing} of {primary}: {why}")),
+        _ => done(""),
     }
 }
 
@@ -308,16 +328,12 @@ pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Perfor
 }
 
 async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Sentence> {
-    let mut server = grip(hub, &run.mandate, key)?.server;
+    let mut server = grip_again(hub, run, key)?.server;
     // A server that was demoted once and is promoted again is the primary now.
     if hub.store.declared().demoted.contains_key(key) {
         hub.declare(Command::Reinstate { key: key.clone() }).await?;
     }
-    // Its replication is stopped, and what it has received applied: writes need not wait for its source to be forgotten.
     server.checked()?.set_writable().await?;
-    for channel in server.checked()?.channels().await? {
-        server.checked()?.reset_replication(&channel.name).await?;
-    }
     let now = read(hub, key).await?;
     if now.writes.is_writable() { Ok(()) } else { refuse("it is still read-only") }
 }
@@ -331,7 +347,7 @@ pub(crate) async fn move_back(
     start: Threads,
 ) -> Result<(), String> {
     let moving = async {
-        let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
+        let Grip { mut server, channel } = grip_again(hub, run, replica)?;
         server.checked()?.stop_replication(&channel).await?;
         point(&mut server, &channel, to, start).await
     };
@@ -348,7 +364,7 @@ pub(crate) async fn detach_primary(
     forget_source: bool,
     acked: bool,
 ) -> Result<(), Error> {
-    let Grip { mut server, .. } = grip(hub, &run.mandate, key)?;
+    let Grip { mut server, .. } = grip_again(hub, run, key)?;
     if forget_source {
         for channel in server.checked()?.channels().await? {
             server.checked()?.reset_replication(&channel.name).await?;
@@ -359,7 +375,7 @@ pub(crate) async fn detach_primary(
 
 /// Lets a candidate replicate again.
 pub(crate) async fn follow_again(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Error> {
-    let mut server = grip(hub, &run.mandate, key)?.server;
+    let mut server = grip_again(hub, run, key)?.server;
     for channel in server.checked()?.channels().await? {
         server.checked()?.start_anew(&channel.name, true, true).await?;
     }
@@ -368,7 +384,7 @@ pub(crate) async fn follow_again(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -
 
 /// Lets the commits of a candidate wait as they did.
 pub(crate) async fn restore_acks(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, acks: Acks) -> Result<(), Error> {
-    Ok(grip(hub, &run.mandate, key)?.server.checked()?.set_acks(ack_policy(acks)).await?)
+    Ok(grip_again(hub, run, key)?.server.checked()?.set_acks(ack_policy(acks)).await?)
 }
 
 /// Lets a frozen primary take writes again; where it does not answer, it is tried until it does or has a successor.
@@ -420,7 +436,7 @@ pub(crate) async fn close_candidate(
     tls: Option<&TlsProfile>,
 ) -> Result<(), String> {
     let closing = async {
-        let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
+        let Grip { mut server, channel } = grip_again(hub, run, key)?;
         if let Err(error) = server.checked()?.set_read_only(true).await {
             // Its process is gone, says its kernel: it has written nothing that anybody was promised.
             return if error.unreachable() == topology::Unreachable::Refused {
@@ -431,7 +447,7 @@ pub(crate) async fn close_candidate(
             };
         }
         let own = server.checked()?.executed().await?;
-        let mut old = grip(hub, &run.mandate, primary)?.server;
+        let mut old = grip_again(hub, run, primary)?.server;
         let beyond = own.subtract(&old.checked()?.executed().await?);
         if !beyond.is_empty() {
             return refuse(format!("it took writes: {beyond}"));
