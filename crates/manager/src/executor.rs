@@ -170,7 +170,8 @@ fn stages(plan: &Plan) -> Vec<Vec<Step>> {
 }
 
 async fn perform_stage(hub: &Arc<Hub>, run: &Run, stage: &[Step]) -> Result<Vec<Ended>, Error> {
-    let side_by_side = hub.policy().parallel_moves.max(1);
+    // While writes wait nothing waits its turn.
+    let side_by_side = if run.block_ends.is_some() { stage.len() } else { hub.policy().parallel_moves.max(1) };
     let steps: Vec<BoxFuture<'_, Result<Ended, Error>>> =
         stage.iter().map(|step| perform_step(hub, run, step).boxed()).collect();
     stream::iter(steps).buffered(side_by_side).try_collect().await

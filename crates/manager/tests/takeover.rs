@@ -172,11 +172,16 @@ async fn mariadb_semi_sync() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_blocks_the_freeze_is_killed() -> anyhow::Result<()> {
     let stage = Stage::set(Fleet::builder().primary_with_replicas(2).semi_sync(1), "").await?;
-    stage.fleet.server(0).sql("CREATE TABLE app.locked (id INT PRIMARY KEY)").await?;
-    let mut locker = application(&stage, 0).await?;
+    let old = stage.fleet.server(0);
+    old.sql("CREATE TABLE app.locked (id INT PRIMARY KEY); CREATE TABLE app.slow (id INT PRIMARY KEY)").await?;
+    old.sql("GRANT LOCK TABLES ON app.* TO 'app'@'%'").await?;
+    let (user, password) = lab::Accounts::APPLICATION;
+    let access = mysql::Access::new(user, mysql::Secret::new(password)).with_timeouts(SOON, SOON * 4);
+    let mut locker = mysql::Session::connect(old.key(), &access).await?;
+    let mut runner = mysql::Session::connect(old.key(), &access).await?;
     locker.execute("LOCK TABLES app.locked WRITE").await?;
-    let mut runner = application(&stage, 0).await?;
-    let running = tokio::spawn(async move { runner.execute("INSERT INTO app.locked SELECT sleep(60)").await });
+    let sql = "INSERT INTO app.slow SELECT sleep(60)";
+    let running = tokio::spawn(async move { runner.execute_within(sql, SOON * 4).await });
     let ended = stage.take_over(0, 1).await?;
     assert_eq!(ended.recovered.successor, Some(stage.key(1)), "{:?}", ended.recovered.errors);
     assert!(running.await?.is_err(), "a statement went on on a frozen server");
@@ -186,12 +191,6 @@ async fn what_blocks_the_freeze_is_killed() -> anyhow::Result<()> {
     let record = stage.end(1).await?;
     eprintln!("longest pause {:?}", record.longest_pause().map(|(pause, _)| pause));
     Ok(())
-}
-
-async fn application(stage: &Stage, index: usize) -> anyhow::Result<mysql::Session> {
-    let (user, password) = lab::Accounts::APPLICATION;
-    let access = mysql::Access::new(user, mysql::Secret::new(password)).with_timeouts(SOON, SOON * 6);
-    Ok(mysql::Session::connect(&stage.key(index), &access).await?)
 }
 
 /// Nothing is begun with a candidate whose applier is stopped or delayed.

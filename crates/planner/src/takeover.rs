@@ -159,9 +159,9 @@ impl<'a> Takeover<'a> {
         steps.stage(true, [follow]);
         if self.lacks_acks {
             steps.same_stage(true, [self.attach()]);
-            steps.stage(true, [Action::Acknowledge { replica: primary }]);
             steps.same_stage(true, self.late.iter().map(|late| self.relocate(late.replica)));
-            steps.stage(true, [ready]);
+            // Only now: on MariaDB a source must have all that its replica has.
+            steps.stage(true, [Action::Acknowledge { replica: primary }, ready]);
             steps.stage(true, [promote]);
         } else {
             steps.same_stage(true, [ready]);

@@ -99,10 +99,7 @@ pub(super) async fn relocate(
     // more than its source is refused by MariaDB.
     let held = held(&mut server, &channel).await?;
     let mut source = grip_again(hub, run, to)?.server;
-    let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
-    if let Err(Sentence(why)) = applied(source.checked()?.wait_applied(&held, left).await) {
-        return refuse(format!("{to} did not apply what it has: {why}"));
-    }
+    gets(run, &mut source, &held).await.map_err(|Sentence(why)| Sentence(format!("{to} lacks what it has: {why}")))?;
     point(&mut server, &channel, to, start).await?;
     if start.receiver {
         connects(&mut server, &channel, run.until(MOVE_WAITS)).await?;
@@ -112,6 +109,14 @@ pub(super) async fn relocate(
         read(hub, replica).await?;
     }
     done("")
+}
+
+/// Waits until the candidate has applied `set`. Its applier may be stopped by another step as soon as it has all.
+async fn gets(run: &Run, server: &mut Guarded<'_>, set: &GtidSet) -> Result<(), Sentence> {
+    let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
+    let Err(Sentence(why)) = applied(server.checked()?.wait_applied(set, left).await) else { return Ok(()) };
+    let missing = set.subtract(&server.checked()?.executed().await?);
+    if missing.is_empty() { Ok(()) } else { refuse(format!("it did not apply {missing}: {why}")) }
 }
 
 async fn held(server: &mut Guarded<'_>, channel: &str) -> Result<GtidSet, Sentence> {
@@ -176,11 +181,7 @@ pub(super) async fn follow_to_end(
     let mut source = grip_again(hub, run, primary)?.server;
     let end = source.checked()?.stands_still(None).await?;
     let Grip { server: mut replica, channel } = grip_again(hub, run, candidate)?;
-    let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
-    if let Err(Sentence(why)) = applied(replica.checked()?.wait_applied(&end, left).await) {
-        let missing = end.subtract(&replica.checked()?.executed().await?);
-        return refuse(format!("it did not apply {missing}: {why}"));
-    }
+    gets(run, &mut replica, &end).await?;
     replica.checked()?.stop_replication(&channel).await?;
     done(format!("executed {end}"))
 }
@@ -297,14 +298,8 @@ pub(super) async fn ready(
     }
     let mut source = grip_again(hub, run, primary)?.server;
     let end = source.checked()?.stands_still(None).await?;
-    let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
-    let waited = applied(replica.checked()?.wait_applied(&end, left).await);
-    // Its applier may have been stopped between two looks, since it has all.
-    let missing = end.subtract(&replica.checked()?.executed().await?);
-    match waited {
-        Err(Sentence(why)) if !missing.is_empty() => refuse(format!("it lacks {missing} of {primary}: {why}")),
-        _ => done(""),
-    }
+    gets(run, &mut replica, &end).await?;
+    done("")
 }
 
 fn ack_policy(acks: Acks) -> AckPolicy {
