@@ -9,7 +9,7 @@ use wire::{Coordinates, Key, TopologyRecovery};
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
-use crate::compat::analysis;
+use crate::compat::{analysis, recovery};
 use crate::error::Error;
 use crate::lookup;
 use crate::route::{Route, read, write};
@@ -51,10 +51,7 @@ async fn taken_over(api: &Api, call: &Call, auto: bool) -> Answer {
     let skip_hooks = call.query("skipProcesses") == "true";
     let not_done = |message: String| Error::NotDone { message, details: Value::Null };
     let ended = match api.manager.take_over(&primary, wish, skip_hooks).await {
-        Err(manager::Error::Held(hold)) => {
-            let remedy = hold.remedy(&primary).map(|remedy| format!("; to change that: {remedy}")).unwrap_or_default();
-            return Err(not_done(format!("{hold}{remedy}")));
-        }
+        Err(manager::Error::Held(hold)) => return Err(not_done(recovery::obstacle(&hold))),
         ended => ended?,
     };
     let Some(successor) = &ended.recovered.successor else {
@@ -66,7 +63,7 @@ async fn taken_over(api: &Api, call: &Call, auto: bool) -> Answer {
     let uid = ended.recovered.uid.clone();
     let filter = RecoveryFilter { uid: Some(uid), ..RecoveryFilter::default() };
     let row = api.ask(move |store| store.recoveries(filter, Page::nth(0))).await?.into_iter().next();
-    let recovery = TopologyRecovery {
+    let shown = TopologyRecovery {
         id: row.as_ref().map_or(0, |row| row.id),
         uid: ended.recovered.uid.clone(),
         analysis_entry: entry,
@@ -80,7 +77,7 @@ async fn taken_over(api: &Api, call: &Call, auto: bool) -> Answer {
         recovery_type: "MasterRecoveryGTID".to_owned(),
         ..TopologyRecovery::default()
     };
-    Reply::ok("graceful-master-takeover: successor promoted", recovery)
+    Reply::ok("graceful-master-takeover: successor promoted", shown)
 }
 
 /// Tells what a takeover would do now, or what stands in its way.
