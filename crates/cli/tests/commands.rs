@@ -74,6 +74,8 @@ const ANSWERS: &[(&str, &str)] = &[
     ("recover/127.0.2.1/21201", "recover-nothing-wrong"),
     ("force-master-failover/nosuchcluster", "force-master-failover-unknown"),
     ("force-master-takeover/alpha/127.0.1.2/21102", "force-master-takeover"),
+    ("graceful-master-takeover/alpha", "graceful-master-takeover-several-replicas"),
+    ("graceful-master-takeover-auto/alpha/127.0.1.1/21101", "graceful-master-takeover-auto"),
     ("ack-all-recoveries?comment=all%20of%20them", "ack-all-recoveries"),
     ("ack-recovery/cluster/alpha?comment=fixed", "ack-recovery-cluster"),
     ("ack-recovery/instance/127.0.2.2/21202?comment=fixed", "ack-recovery-instance"),
@@ -152,6 +154,8 @@ recover-lite i=127.0.1.1:21101 d=127.0.1.3:21103
 force-master-failover a=nosuchcluster
 force-master-takeover a=alpha d=127.0.1.2:21102
 force-master-takeover a=alpha
+graceful-master-takeover a=alpha
+graceful-master-takeover-auto a=alpha d=127.0.1.1:21101
 ack-all-recoveries r=all_of_them
 ack-cluster-recoveries a=alpha r=fixed
 ack-cluster-recoveries a=alpha

@@ -3,7 +3,8 @@
 mod returning;
 mod takeover;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mysql::{Fenced, SourceChange, Waited};
@@ -18,7 +19,9 @@ use crate::reach::Verbs;
 use crate::{Error, audit, mending, narrator, watcher};
 
 pub(crate) use returning::{close_at_once, reinstate};
-pub(crate) use takeover::{close_candidate, detach_primary, move_back, restore_acks, thaw};
+pub(crate) use takeover::{
+    close_candidate, detach_primary, follow_again, move_back, release_brake, restore_acks, thaw,
+};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
 const OWNER: &str = "orchestrator";
@@ -39,16 +42,30 @@ pub(crate) struct Grip<'a> {
 
 /// The one way to a server's verbs: the mandate is checked each time, right before the statement.
 pub(crate) struct Guarded<'a> {
-    server: Box<dyn Verbs>,
+    /// Taken out only when this is dropped.
+    server: Option<Box<dyn Verbs>>,
     office: &'a Office,
     mandate: &'a Mandate,
+    /// Where it is kept afterwards, with its session.
+    lines: Option<&'a Lines>,
+}
+
+/// Servers that a run speaks to again and again: to open a session takes time that writes may be waiting for.
+pub(crate) type Lines = Mutex<BTreeMap<InstanceKey, Vec<Box<dyn Verbs>>>>;
+
+impl Drop for Guarded<'_> {
+    fn drop(&mut self) {
+        if let (Some(server), Some(lines)) = (self.server.take(), self.lines) {
+            lock(lines).entry(server.key().clone()).or_default().push(server);
+        }
+    }
 }
 
 impl Guarded<'_> {
     /// Returns the server, if this node may change it at this moment.
     pub(crate) fn checked(&mut self) -> Result<&mut dyn Verbs, Error> {
         self.office.check(self.mandate)?;
-        Ok(self.server.as_mut())
+        Ok(self.server.as_mut().expect("it is there until the drop").as_mut())
     }
 }
 
@@ -59,7 +76,17 @@ pub(crate) fn grip<'a>(hub: &'a Hub, mandate: &'a Mandate, key: &InstanceKey) ->
     };
     let channel = instance.channel().map(|channel| channel.name.clone()).unwrap_or_default();
     let server = hub.reach.server(key.clone(), hub.settings().acting.clone(), &instance.version);
-    Ok(Grip { server: Guarded { server, office: &hub.office, mandate }, channel })
+    Ok(Grip { server: Guarded { server: Some(server), office: &hub.office, mandate, lines: None }, channel })
+}
+
+/// As [`grip`], on a session that an earlier step of the run opened, if there is one.
+fn grip_again<'a>(hub: &'a Hub, run: &'a Run, key: &InstanceKey) -> Result<Grip<'a>, Error> {
+    let mut gripped = grip(hub, &run.mandate, key)?;
+    if let Some(server) = lock(&run.lines).get_mut(key).and_then(Vec::pop) {
+        gripped.server.server = Some(server);
+    }
+    gripped.server.lines = Some(&run.lines);
+    Ok(gripped)
 }
 
 pub(crate) async fn start_replication(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
@@ -114,7 +141,7 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Promote { server, writable, semi_sync } => {
             lock(&hub.undecided).remove(&run.uid);
             if run.plan.kind == Kind::Takeover {
-                takeover::promote_at_last(hub, run, server, *writable, *semi_sync).await
+                takeover::open(hub, run, server).await
             } else {
                 promote(hub, run, server, *writable, *semi_sync).await
             }
@@ -125,10 +152,12 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Relocate { replica, to, start, .. } => takeover::relocate(hub, run, replica, to, *start).await,
         Action::Freeze { server, uuid, budget } => takeover::freeze(hub, run, server, uuid.as_ref(), *budget).await,
         Action::FollowToEnd { candidate, primary } => takeover::follow_to_end(hub, run, candidate, primary).await,
-        Action::Attach { server, source, tls, before, after } => {
-            takeover::attach(hub, run, server, source, tls.as_deref(), *before, *after).await
+        Action::Attach { server, source, tls, acked, acks } => {
+            takeover::attach(hub, run, server, source, tls.as_deref(), *acked, *acks).await
         }
-        Action::Start { replica } => takeover::start(hub, run, replica).await,
+        Action::Forget { server } => takeover::forget(hub, run, server).await,
+        Action::Acknowledge { replica } => takeover::acknowledge(hub, run, replica).await,
+        Action::Subordinate { replica, waited, start } => takeover::settle(hub, run, replica, *waited, *start).await,
         Action::Ready { candidate, primary, acks, .. } => takeover::ready(hub, run, candidate, primary, *acks).await,
         Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
         Action::Detach { replica } => detach(hub, run, replica).await,

@@ -305,10 +305,7 @@ impl Choice {
             Judge { snapshot, policy, facts, failed, asked, answering: &answering, held_together: &held_together };
         let mut candidates: Vec<Candidate> =
             replicas.iter().map(|replica| judge.candidate(replica, answers(&replica.key), is_whole(replica))).collect();
-        candidates.sort_by(|one, two| {
-            (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
-        });
-        rank_below_the_first(&mut candidates);
+        rank(&mut candidates);
         let best = candidates.first().filter(|best| best.rejections.is_empty());
         let donor = best.filter(|best| !best.lacks.is_empty()).and_then(|best| judge.donor(&best.key, &best.lacks));
         Self { chosen: best.map(|best| best.key.clone()), donor, candidates, held_together }
@@ -453,8 +450,13 @@ impl Judge<'_> {
     }
 }
 
-/// Says of each that could be promoted, and is not the first, what it lacks before the first.
-fn rank_below_the_first(candidates: &mut [Candidate]) {
+/// Brings candidates into order, the best first, and says of each that could be promoted, and is not the first, what it
+/// lacks before the first.
+pub(crate) fn rank(candidates: &mut [Candidate]) {
+    candidates.sort_by(|one, two| {
+        (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
+    });
+    candidates.iter_mut().for_each(|candidate| candidate.outranked = None);
     let [best, others @ ..] = candidates else { return };
     for other in others.iter_mut().filter(|other| other.rejections.is_empty()) {
         let why = other.preference.why_below(&best.preference);

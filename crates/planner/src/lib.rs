@@ -42,7 +42,7 @@ pub use decide::{Context, Decision, PastRecovery, Request, decide};
 pub use explain::{Explanation, Rehearsal, explain, readiness};
 pub use hold::Hold;
 pub use lint::{Flaw, lint};
-pub use plan::{Acks, Action, HookList, Kind, Lost, Outcome, Plan, Sides, Step, Threads};
+pub use plan::{Acks, Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
 pub use receivers::receivers_to_restart;
 pub use rehoming::possible_sources;
 pub use rejoin::{Beyond, Homecoming, Reception, Returning, Stay, is_primary_again, present_primary, receive};

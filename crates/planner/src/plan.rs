@@ -79,15 +79,6 @@ pub struct Acks {
     pub lossless: bool,
 }
 
-/// Which sides of semi-synchronous replication are enabled on a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sides {
-    /// It waits for replicas.
-    pub source: bool,
-    /// It acknowledges what it receives.
-    pub replica: bool,
-}
-
 /// What one step does. Each is idempotent: doing it twice leaves the servers as doing it once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
@@ -226,15 +217,29 @@ pub enum Action {
         /// How the new one connects to the old one: the old one will connect so to it. None where the old one
         /// replicates from the new one already (co-primaries).
         tls: Option<Box<TlsProfile>>,
-        /// The old primary's semi-synchronous replication until now.
-        before: Sides,
-        /// And from now on.
-        after: Sides,
+        /// It acknowledged as a replica until now.
+        acked: bool,
+        /// It will.
+        acks: bool,
     },
-    /// Starts replication on the old primary, which is attached to the new one.
-    Start {
+    /// Starts the receiver of the attached old primary, without which the new one gets too few acknowledgements.
+    Acknowledge {
         /// The old primary.
         replica: InstanceKey,
+    },
+    /// Removes the replication configuration of the new primary, which is open and had stopped replicating before.
+    Forget {
+        /// The new primary.
+        server: InstanceKey,
+    },
+    /// Makes the old primary a replica for good: its commits wait for no replicas of its own, and its threads run.
+    Subordinate {
+        /// The old primary.
+        replica: InstanceKey,
+        /// Its commits waited for replicas.
+        waited: bool,
+        /// Start replication.
+        start: bool,
     },
     /// Sees that a candidate may be opened: as many replicas as its commits must wait for are connected, and the old
     /// primary still stands where it stood.
@@ -471,7 +476,8 @@ impl Action {
             | Self::Align { replica, .. }
             | Self::SetSemiSync { replica, .. }
             | Self::Relocate { replica, .. }
-            | Self::Start { replica }
+            | Self::Acknowledge { replica }
+            | Self::Subordinate { replica, .. }
             | Self::Detach { replica } => Some(replica),
             Self::CatchUp { candidate, .. }
             | Self::Drain { candidate, .. }
@@ -481,6 +487,7 @@ impl Action {
             Self::Fence { server, .. }
             | Self::Freeze { server, .. }
             | Self::Attach { server, .. }
+            | Self::Forget { server }
             | Self::Promote { server, .. }
             | Self::Open { server }
             | Self::Downtime { server, .. } => Some(server),
@@ -526,7 +533,10 @@ impl fmt::Display for Action {
                 write!(out, "let {candidate} apply all that {primary} executed")
             }
             Self::Attach { server, source, .. } => write!(out, "configure {server} as a replica of {source}"),
-            Self::Start { replica } => write!(out, "start replication on {replica}"),
+            Self::Forget { server } => write!(out, "let {server} forget its source"),
+            Self::Acknowledge { replica } => write!(out, "start the receiver of {replica}: it acknowledges"),
+            Self::Subordinate { replica, start: true, .. } => write!(out, "start replication on {replica}"),
+            Self::Subordinate { replica, .. } => write!(out, "leave {replica} as it is, a replica"),
             Self::Ready { candidate, primary, acks: Some(acks), .. } => write!(
                 out,
                 "let commits on {candidate} wait for {} replicas, see them connected and {primary} standing still",

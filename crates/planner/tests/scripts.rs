@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use analysis::{ClusterFilter, DataLoss, KeyFilter, Policy};
 use goldenscript::{ArgumentConsumer, Command};
-use planner::{Context, Decision, Fault, Kind, PastRecovery, Request};
+use planner::{Context, Decision, Fault, Kind, PastRecovery, Request, Undo, Wish};
 use topology::{
     Binlog, BinlogCoordinates, Channel, Declared, Demoted, Downtime, Flavor, Graph, GroupMember, GroupMembership, Gtid,
     GtidMode, GtidSet, Instance, InstanceKey, Maintenance, NodeSays, NodeView, ProbeFailure, RegisteredRule,
@@ -104,6 +104,7 @@ impl goldenscript::Runner for Story {
             "diagnose" => self.diagnose(),
             "decide" => self.decide(&mut args)?,
             "suppose" => self.suppose(&mut args)?,
+            "takeover" => self.takeover(&mut args)?,
             "explain" => self.explain()?,
             "receivers" => self.receivers(),
             other => return Err(format!("unknown command {other}").into()),
@@ -166,6 +167,7 @@ impl Story {
                 instance.semi_sync.waiting_sessions = Some(0);
                 let on = semi_sync > 0;
                 instance.semi_sync.source = SemiSyncRole { available: on, enabled: on, active: on, new_names: true };
+                instance.semi_sync.replica.available = on;
             } else {
                 instance.channels.push(channel(&primary, is_mariadb));
                 let on = semi_sync > 0;
@@ -540,6 +542,30 @@ impl Story {
         }
     }
 
+    /// Somebody wants another primary. With `dies-in=N`, the way back from a takeover that was given up in step N.
+    fn takeover(&self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let designated = args.next_pos().map(|arg| key(&arg.value));
+        let wish = Wish { designated, auto: lookup(args, "auto").is_some() };
+        let dies_in: Option<u32> = args.lookup_parse("dies-in")?;
+        let snapshot = self.snapshot();
+        let graph = Graph::of(&snapshot);
+        let diagnosis = analysis::diagnose_one(&snapshot, &graph, &self.policy, &key("db1")).ok_or("who?")?;
+        let request = Request { skip_hooks: lookup(args, "hooks").is_none(), ..Request::default() };
+        let running = lookup(args, "running");
+        let context =
+            Context { snapshot: &snapshot, policy: &self.policy, past: &self.past, running, request: &request };
+        let plan = match planner::takeover(&diagnosis.facts, context, &wish) {
+            Decision::Hold(hold) => return Ok(format!("hold: {hold}\n").replace(":3306", "")),
+            Decision::Act(plan) => plan,
+        };
+        let Some(step) = dies_in else { return Ok(render(&plan)) };
+        let mut text = format!("in: {}\n", plan.steps[step as usize - 1].action);
+        for undo in planner::retreat(&plan, &(1..=step).collect(), &BTreeMap::new()).into_iter().flatten() {
+            writeln!(text, "  {}", short(&undo))?;
+        }
+        Ok(text.replace(":3306", ""))
+    }
+
     fn explain(&self) -> Result<String, Failure> {
         let snapshot = self.snapshot();
         let graph = Graph::of(&snapshot);
@@ -591,12 +617,28 @@ fn render(plan: &planner::Plan) -> String {
     text.replace(":3306", "")
 }
 
+fn short(undo: &Undo) -> String {
+    match undo {
+        Undo::StartReceiver { replica, .. } => format!("start the receiver of {replica}"),
+        Undo::Disown { server } => format!("disown {server}"),
+        Undo::Close { server, .. } => format!("close {server}, or leave all as it is"),
+        Undo::Unfence { server, .. } => format!("unfence {server}"),
+        Undo::Thaw { server, .. } => format!("open {server}"),
+        Undo::MoveBack { replica, to, .. } => format!("move {replica} below {to}"),
+        Undo::ReleaseBrake { primary } => format!("release the brake of {primary}"),
+        Undo::FollowAgain { candidate } => format!("start {candidate}"),
+        Undo::Detach { server, .. } => format!("detach {server}"),
+        Undo::RestoreAcks { candidate, .. } => format!("no waiting on {candidate}"),
+    }
+}
+
 fn healthy(server: &InstanceKey, is_mariadb: bool) -> Instance {
     let version = if is_mariadb { "10.11.19-MariaDB" } else { "9.7.4" };
     Instance {
         key: server.clone(),
         uuid: if is_mariadb { None } else { ServerUuid::new(&uuid(server)) },
         server_id: number(server),
+        credentials_available: true,
         uptime_secs: 86_400,
         version: Version::parse(version, ""),
         writes: WritePolicy::ReadOnly,
@@ -634,6 +676,8 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         "executed" => instance.gtid.executed = GtidSet::parse(value).unwrap(),
         "purged" => instance.gtid.purged = GtidSet::parse(value).unwrap(),
         "uptime" => instance.uptime_secs = value.parse().unwrap(),
+        "account" => instance.credentials_available = value == "true",
+        "can-acknowledge" => instance.semi_sync.replica.available = value == "true",
         "filters" => instance.channels[0].has_filters = value == "true",
         "acknowledged" => instance.semi_sync.acknowledged = value.parse().unwrap(),
         "unacknowledged" => instance.semi_sync.unacknowledged = value.parse().unwrap(),

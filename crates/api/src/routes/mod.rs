@@ -19,6 +19,7 @@ mod replication;
 mod returning;
 mod simulation;
 mod tags;
+mod takeover;
 mod topology;
 
 use manager::View;
@@ -52,6 +53,7 @@ pub(crate) fn table() -> Vec<Route> {
         recovery::routes(),
         returning::routes(),
         forced::routes(),
+        takeover::routes(),
         audit::routes(),
         tags::routes(),
         pools::routes(),

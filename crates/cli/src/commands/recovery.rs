@@ -31,6 +31,9 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(SECTION, "force-master-failover", "-i|-alias", force_failover, successor, "Replace the primary of a cluster now, whatever is wrong with it").changing()
         .details("A primary that lives is made to refuse writes first, and nobody is promoted unless it confirmed that."),
     Command::new(SECTION, "force-master-takeover", "-i|-alias -d", force_takeover, successor, "Replace the primary of a cluster by one of its direct replicas").changing(),
+    Command::new(SECTION, "graceful-master-takeover", "-i|-alias [-d]", |options| takeover("graceful-master-takeover", options), taken_over, "Let another server become the primary; -d names it where there are several replicas").changing()
+        .details("The old primary is left as a stopped replica. If the new one cannot be opened within TakeoverWriteBlockSeconds, all is undone."),
+    Command::new(SECTION, "graceful-master-takeover-auto", "-i|-alias [-d]", |options| takeover("graceful-master-takeover-auto", options), taken_over, "The same with the best server, unless -d names one; the old primary becomes a running replica").changing(),
     Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more").changing()
         .counting(),
     Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster").changing()
@@ -61,6 +64,25 @@ fn force_takeover(options: &Options) -> Result<String, Failure> {
 
 fn successor(answer: &Answer<'_>) -> Lines {
     Ok(vec![key(&answer.details()["SuccessorKey"])])
+}
+
+fn takeover(path: &str, options: &Options) -> Result<String, Failure> {
+    let cluster = options.cluster_hint()?;
+    Ok(match options.destination_path()? {
+        None => format!("{path}/{cluster}"),
+        Some(designated) => format!("{path}/{cluster}/{designated}"),
+    })
+}
+
+/// The binary shows where the log of the new primary stood, too.
+fn taken_over(answer: &Answer<'_>) -> Lines {
+    let recovery = answer.details();
+    let mut lines = vec![key(&recovery["SuccessorKey"])];
+    if answer.program == Program::Orchestrator {
+        let at = &recovery["SuccessorBinlogCoordinates"];
+        lines.push(format!("{}:{}", text(&at["LogFile"]), at["LogPos"]));
+    }
+    Ok(lines)
 }
 
 /// The client shows one code for each instance, the binary all of them and none in downtime.
