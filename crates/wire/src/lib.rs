@@ -1,8 +1,7 @@
 //! The JSON of the HTTP API: values that are sent, and how they are written.
 //!
-//! Names, order and empty values of the fields are Orchestrator's, since scripts parse them, but for `nodes` and `journal`,
-//! which are ours. Invariants: no logic beyond
-//! the notation itself (filling these values is the business of `api`); what is read back is what was written.
+//! Names, order and empty values of the fields are Orchestrator's, since scripts parse them, but for `nodes`, `journal`
+//! and `live`, which are ours. Invariants: no logic beyond the notation itself (filling these values is the business of `api`); what is read back is what was written.
 #![warn(missing_docs)]
 
 mod analysis;
@@ -11,6 +10,7 @@ mod health;
 mod instance;
 mod journal;
 mod json;
+mod live;
 mod nodes;
 mod recovery;
 mod time;
@@ -22,6 +22,10 @@ pub use health::{HealthStatus, NodeHealth, RaftStatus};
 pub use instance::Instance;
 pub use journal::{Executor, JournalStep, RecoveryRecord, Sentence};
 pub use json::to_json;
+pub use live::{
+    Acknowledged, AuditEntry, ClusterCard, DetectionRow, Finding, HoldWord, InstanceRow, Listing, Notice, Readiness,
+    RecoveryRow, Session, WitnessWord,
+};
 pub use nodes::{Node, NodeName, Nodes};
 pub use recovery::{BlockedRecovery, RecoveryStep, TopologyRecovery};
 pub use time::{computed_time, exact_time, row_time, zero_time};

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
-use crate::route::{Access, Place, Route, RouteInfo, read, write};
+use crate::route::{Access, Place, Route, RouteInfo, Verb, read, write};
 use crate::{lookup, words};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -23,7 +23,7 @@ pub(super) fn routes() -> Vec<Route> {
         write("reload-configuration", reload).here(),
         read("v2/explain/{cluster}", explain),
         Route {
-            info: RouteInfo { path: "/metrics".to_owned(), access: Access::Read, place: Place::Here },
+            info: RouteInfo { path: "/metrics".to_owned(), verb: Verb::Get, access: Access::Read, place: Place::Here },
             handler: get(|State(api): State<Api>| async move {
                 let healthy = api.manager.health().trouble.is_none();
                 let text = api.metrics.render(&api.view(), healthy, &api.outlook.status(), api.outlook.lease());

@@ -45,6 +45,7 @@ pub(crate) fn table() -> Vec<Route> {
         recovery::routes(),
         audit::routes(),
         meta::routes(),
+        crate::v2::routes(),
     ]
     .into_iter()
     .flatten()
