@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use topology::{
     BinlogCoordinates, BinlogFormat, Graph, GtidMode, GtidSet, Instance, InstanceKey, NodeView, Placement,
-    ProbeFailure, SemiSync, Snapshot, Timestamp, Watched,
+    ProbeFailure, SemiSync, Snapshot, Timestamp, Unreachable, Watched,
 };
 
+use crate::testimony::is_failing_to_connect;
 use crate::{Policy, Testimony, Witness};
 
 /// The evidence that rules examine, and that people and the API are shown.
@@ -28,13 +29,22 @@ pub struct Facts {
     pub recovers_primary: bool,
     /// Policy recovers this cluster's intermediate sources without asking.
     pub recovers_intermediate: bool,
+    /// Policy wants exactly as many semi-sync replicas as a primary waits for.
+    #[serde(default)]
+    pub exact_semi_sync: bool,
     /// Policy makes read-only primaries writable.
     pub recovers_non_writable: bool,
     /// It heads its cluster: it replicates from nobody.
     pub is_primary: bool,
     /// It and its source replicate from each other.
     pub is_co_primary: bool,
-    /// It is in a replication group.
+    /// Others of the same ring of co-primaries that accept writes, as this one does, sorted. Empty where it does not.
+    #[serde(default)]
+    pub writable_rivals: Vec<InstanceKey>,
+    /// It only relays binary logs.
+    #[serde(default)]
+    pub is_binlog_server: bool,
+    /// It is in a replication group, and not offline there.
     pub is_group_member: bool,
     /// Steps from the head of the cluster.
     pub depth: u32,
@@ -58,6 +68,9 @@ pub struct Facts {
     pub is_failing_to_connect: bool,
     /// End of its binary log.
     pub coordinates: BinlogCoordinates,
+    /// It stands still: neither its binary log nor its semi-synchronous replication changed for longer than is reasonable.
+    #[serde(default)]
+    pub is_still: bool,
     /// Where it stands.
     pub placement: Placement,
     /// Its semi-synchronous replication.
@@ -72,6 +85,12 @@ pub struct Facts {
     pub valid_replicas: usize,
     /// Of these, those that replicate: both threads run.
     pub replicating_replicas: usize,
+    /// Of the valid ones, those whose applier runs while their receiver reports an error of connecting.
+    #[serde(default)]
+    pub failing_replicas: usize,
+    /// Replicas whose lag nobody knows, as that of one whose applier stands.
+    #[serde(default)]
+    pub unknown_lag_replicas: usize,
     /// Replicas with a lag above the reasonable.
     pub lagging_replicas: usize,
     /// Replicas with a configured delay.
@@ -82,6 +101,9 @@ pub struct Facts {
     pub mysql_gtid_replicas: usize,
     /// Valid replicas that keep their position by MariaDB's GTID.
     pub mariadb_gtid_replicas: usize,
+    /// Valid replicas that only relay binary logs.
+    #[serde(default)]
+    pub binlog_server_replicas: usize,
     /// Replicas with semi-synchronous replication enabled.
     pub semi_sync_replicas: usize,
     /// Replicas that log what they replicate.
@@ -90,7 +112,7 @@ pub struct Facts {
     pub logging_by_format: [usize; 3],
     /// Of these, the number of release lines.
     pub logging_lines: usize,
-    /// Smallest and largest GTID mode of the replicas.
+    /// Smallest and largest GTID mode of the replicas, as words.
     pub replica_gtid_modes: Option<(GtidMode, GtidMode)>,
     /// Transactions that a replica has and this source lacks, by replica; replicas in downtime left out.
     pub errant: Vec<(InstanceKey, GtidSet)>,
@@ -122,11 +144,69 @@ impl Facts {
         let mut lines = BTreeSet::new();
         let upstream = upstream(snapshot, graph, &watched.key);
         for key in graph.replicas(&watched.key) {
-            let Some(replica) = snapshot.get(key) else { continue };
+            let Some(replica) = snapshot.get(key).filter(|replica| replicates_from(replica, &watched.key)) else {
+                continue;
+            };
             facts.count_replica(snapshot, policy, own, &upstream, replica, &mut lines);
         }
         facts.logging_lines = lines.len();
         facts
+    }
+
+    /// True for a server that heads a tree, and is in no group that looks after itself.
+    pub(crate) fn heads_tree(&self) -> bool {
+        self.is_primary && !self.is_group_member
+    }
+
+    /// True for one of two that replicate from each other, outside of a group.
+    pub(crate) fn heads_ring(&self) -> bool {
+        self.is_co_primary && !self.is_group_member
+    }
+
+    /// True for a server that replicates, outside of a group.
+    pub(crate) fn is_below(&self) -> bool {
+        !self.is_primary && !self.is_group_member
+    }
+
+    /// True when a source and all that replicate from it do not answer here, and it is not certain that it lives.
+    pub(crate) fn is_dead_with_all_replicas(&self) -> bool {
+        self.is_confirmed_dead && !self.replicas.is_empty() && self.valid_replicas == 0 && !self.quorum().is_seen()
+    }
+
+    /// True when a source does not answer here, and nothing proves its death.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        !self.is_valid && !self.replicas.is_empty() && !self.is_witnessed_dead() && !self.is_dead_with_all_replicas()
+    }
+
+    /// True when a source answered a part of the last probe and its replicas replicate: noise, rather than a problem.
+    pub(crate) fn is_hiccup(&self) -> bool {
+        self.is_partial && self.replicating_replicas > 0
+    }
+
+    /// True when every replica lags, or has a lag that nobody knows, and not all of them by a configured delay.
+    pub(crate) fn all_replicas_lag(&self) -> bool {
+        let count = self.replicas.len();
+        self.lagging_replicas > 0
+            && self.lagging_replicas + self.unknown_lag_replicas == count
+            && self.delayed_replicas < count
+    }
+
+    /// True when the last probe failed in this way.
+    pub(crate) fn fails_by(&self, kind: Unreachable) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.kind == kind)
+    }
+
+    /// True when the failure of the last probe itself shows that the server lives.
+    pub(crate) fn shows_life(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.partial || failure.kind.shows_life())
+    }
+
+    /// True when semi-sync is in effect and commits wait for more replicas than there are.
+    pub(crate) fn waits_for_semi_sync(&self) -> bool {
+        self.semi_sync.source.enabled
+            && self.semi_sync.source.active
+            && self.semi_sync.wait_count > 0
+            && self.semi_sync.clients < self.semi_sync.wait_count
     }
 
     /// Returns what the direct replicas testify, in order.
@@ -165,8 +245,7 @@ impl Facts {
         let cluster = graph.cluster_of(key);
         let own = watched.instance.as_deref();
         let channel = own.and_then(Instance::channel);
-        let is_secondary =
-            own.and_then(|own| own.group.as_ref()).is_some_and(|group| group.single_primary && !group.is_primary);
+        let group = own.and_then(|own| own.group.as_ref()).filter(|group| !group.name.is_empty());
         Self {
             key: key.clone(),
             source: graph.source(key).cloned(),
@@ -175,10 +254,13 @@ impl Facts {
             cluster_domain: cluster.map(|cluster| cluster.domain.clone()).unwrap_or_default(),
             recovers_primary: cluster.is_some_and(|cluster| policy.recovers_primary.holds(cluster)),
             recovers_intermediate: cluster.is_some_and(|cluster| policy.recovers_intermediate.holds(cluster)),
+            exact_semi_sync: policy.exact_semi_sync,
             recovers_non_writable: policy.recover_non_writable,
-            is_primary: graph.source(key).is_none() && !is_secondary,
+            is_primary: graph.source(key).is_none() && group.is_none_or(|group| group.is_primary),
             is_co_primary: graph.is_co_primary(key),
-            is_group_member: own.is_some_and(|own| own.group.is_some()),
+            writable_rivals: writable_rivals(snapshot, graph, watched),
+            is_binlog_server: own.is_some_and(|own| own.version.is_binlog_server()),
+            is_group_member: group.is_some_and(|group| !group.state.eq_ignore_ascii_case("OFFLINE")),
             depth: graph.depth(key),
             is_valid: watched.is_valid(),
             is_partial: watched.failure.as_ref().is_some_and(|failure| failure.partial),
@@ -188,9 +270,11 @@ impl Facts {
             last_seen: watched.seen,
             receivers_restarted: watched.receivers_restarted,
             is_read_only: own.is_some_and(|own| !own.writes.is_writable()),
-            is_failing_to_connect: channel
-                .is_some_and(|channel| matches!(Testimony::of(channel), Testimony::CannotConnect(errno) if errno != 0)),
+            is_failing_to_connect: channel.is_some_and(is_failing_to_connect),
             coordinates: own.map(|own| own.binlog.coordinates.clone()).unwrap_or_default(),
+            is_still: watched
+                .unchanged_since
+                .is_some_and(|since| snapshot.now.since(since) > policy.locked_semi_sync_after),
             placement: own.map(|own| own.placement.clone()).unwrap_or_default(),
             semi_sync: own.map(|own| own.semi_sync.clone()).unwrap_or_default(),
             gtid_mode: own.map(|own| own.gtid.mode).unwrap_or_default(),
@@ -231,11 +315,14 @@ impl Facts {
         if is_fresh {
             self.valid_replicas += 1;
             self.replicating_replicas += usize::from(channel.is_some_and(topology::Channel::is_replicating));
+            self.failing_replicas += usize::from(channel.is_some_and(is_failing_to_connect));
+            self.binlog_server_replicas += usize::from(replica.version.is_binlog_server());
             let by_gtid = channel.is_some_and(|channel| channel.auto_position);
             self.mysql_gtid_replicas += usize::from(by_gtid && !replica.version.is_mariadb());
             self.mariadb_gtid_replicas += usize::from(by_gtid && replica.version.is_mariadb());
         }
         let lag = replica.lag_secs().is_some_and(|lag| lag > policy.reasonable_lag.as_secs());
+        self.unknown_lag_replicas += usize::from(replica.lag_secs().is_none());
         let is_downtimed = snapshot.declared.downtime(key, snapshot.now).is_some();
         self.lagging_replicas += usize::from(lag);
         self.delayed_replicas += usize::from(channel.is_some_and(|channel| channel.delay_secs > 0));
@@ -252,7 +339,10 @@ impl Facts {
         }
         let mode = replica.gtid.mode;
         let (least, most) = self.replica_gtid_modes.unwrap_or((mode, mode));
-        self.replica_gtid_modes = Some((least.min(mode), most.max(mode)));
+        // The API compares them as words.
+        let mut modes = [least, mode, most];
+        modes.sort_by_key(|mode| mode.as_str());
+        self.replica_gtid_modes = Some((modes[0], modes[2]));
         if !is_downtimed {
             let errant = errant(upstream, source, replica);
             if !errant.is_empty() {
@@ -260,6 +350,24 @@ impl Facts {
             }
         }
     }
+}
+
+/// Secondaries of a replication group hang below its primary in the graph, and replicate from nobody.
+fn replicates_from(replica: &Watched, source: &InstanceKey) -> bool {
+    replica.instance.as_deref().and_then(Instance::source) == Some(source)
+}
+
+fn writable_rivals(snapshot: &Snapshot, graph: &Graph, watched: &Watched) -> Vec<InstanceKey> {
+    let writable = |watched: &Watched| {
+        watched.is_valid() && watched.instance.as_ref().is_some_and(|instance| instance.writes.is_writable())
+    };
+    let mut rivals = Vec::new();
+    if writable(watched) {
+        rivals = graph.ring(&watched.key);
+        rivals.retain(|key| snapshot.get(key).is_some_and(writable));
+        rivals.sort();
+    }
+    rivals
 }
 
 pub(crate) fn is_confirmed_dead(watched: &Watched) -> bool {

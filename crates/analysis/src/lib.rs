@@ -19,12 +19,12 @@ mod testimony;
 
 pub use code::{Code, Structure};
 pub use facts::{Facts, errant_of};
-pub use policy::{ClusterFilter, Filter, KeyFilter, Policy};
+pub use policy::{ClusterFilter, DataLoss, Filter, KeyFilter, Policy};
 pub use quorum::Quorum;
 pub use testimony::{Testimony, Witness};
 
 use serde::{Deserialize, Serialize};
-use topology::{Graph, InstanceKey, Snapshot};
+use topology::{Graph, InstanceKey, Snapshot, Watched};
 
 /// What is wrong with one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,17 +39,38 @@ pub struct Diagnosis {
     pub facts: Facts,
 }
 
-/// Returns a diagnosis for each instance that has a problem or a structural remark, primaries first, then instances with
-/// more replicas, then by key. Instances in maintenance and ignored hosts are absent.
+impl Diagnosis {
+    /// True when it is about replicas that fail, and all of them are in downtime.
+    pub fn is_in_downtime_of_replicas(&self) -> bool {
+        let Facts { replicas, downtimed_replicas, .. } = &self.facts;
+        self.code.is_about_replicas() && !replicas.is_empty() && *downtimed_replicas == replicas.len()
+    }
+
+    /// True when downtime, its own or that of all its replicas, says that nothing is to be done about it unasked.
+    pub fn is_skippable(&self) -> bool {
+        self.facts.downtime_ends.is_some() || self.is_in_downtime_of_replicas()
+    }
+
+    /// True for a server that answers, replicates from where it should, and has no replicas.
+    fn is_healthy_leaf(&self) -> bool {
+        let facts = &self.facts;
+        self.code == Code::NoProblem && facts.is_valid && facts.replicas.is_empty() && !facts.is_failing_to_connect
+    }
+}
+
+/// Returns a diagnosis for each instance that has a problem or a structural remark: primaries first, then those after
+/// which a cluster is named, then instances with more replicas, then by key. Those in downtime are among them, and say so;
+/// instances in maintenance, ignored hosts and, where policy says so, healthy leaves are absent.
 pub fn diagnose(snapshot: &Snapshot, graph: &Graph, policy: &Policy) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = examine_all(snapshot, graph, policy)
         .filter(|diagnosis| diagnosis.code != Code::NoProblem || !diagnosis.structure.is_empty())
+        .filter(|diagnosis| !(policy.reduce_analysis && diagnosis.is_healthy_leaf()))
         .collect();
-    found.sort_by(|one, two| {
-        let rank = |diagnosis: &Diagnosis| {
-            (!diagnosis.facts.is_primary, std::cmp::Reverse(diagnosis.facts.replicas.len()), diagnosis.subject.clone())
-        };
-        rank(one).cmp(&rank(two))
+    found.sort_by_cached_key(|diagnosis| {
+        let facts = &diagnosis.facts;
+        let names_cluster = facts.cluster_name == diagnosis.subject.to_string();
+        let more_replicas_first = std::cmp::Reverse(facts.replicas.len());
+        (!facts.is_primary, !names_cluster, more_replicas_first, diagnosis.subject.clone())
     });
     found
 }
@@ -67,10 +88,12 @@ fn examine_all<'a>(
 ) -> impl Iterator<Item = Diagnosis> + 'a {
     let hidden =
         |key: &InstanceKey| snapshot.declared.maintenance(key, snapshot.now).is_some() || policy.ignores.holds(key);
+    // Nobody knows whether there is a server at an address that never answered and from which nobody replicates.
+    let known = |watched: &Watched| watched.instance.is_some() || !graph.replicas(&watched.key).is_empty();
     snapshot
         .watched
         .values()
-        .filter(move |watched| !hidden(&watched.key))
+        .filter(move |watched| known(watched) && !hidden(&watched.key))
         .map(move |watched| examine(Facts::gather(snapshot, graph, policy, watched)))
 }
 

@@ -46,6 +46,18 @@ impl<T> fmt::Debug for Filter<T> {
     }
 }
 
+/// What to do where it is not proved that a promotion loses no acknowledged transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataLoss {
+    /// Promote all the same.
+    #[default]
+    Allow,
+    /// Wait so long from the failure for the proof, then promote all the same.
+    Wait(Duration),
+    /// Leave it to a person.
+    Refuse,
+}
+
 /// What operators configured. Defaults are the configuration's.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -59,6 +71,13 @@ pub struct Policy {
     pub recovers_intermediate: ClusterFilter,
     /// `RecoverNonWriteableMaster`.
     pub recover_non_writable: bool,
+    /// `ReasonableLockedSemiSyncMasterSeconds`, or the lag where that is 0: how long a primary without enough semi-sync
+    /// replicas may stand still before it is taken for locked.
+    pub locked_semi_sync_after: Duration,
+    /// `EnforceExactSemiSyncReplicas`.
+    pub exact_semi_sync: bool,
+    /// `ReduceReplicationAnalysisCount`: leave healthy leaves out.
+    pub reduce_analysis: bool,
     /// `PromotionIgnoreHostnameFilters`: never promoted.
     pub never_promote: KeyFilter,
     /// `CandidateInstanceExpireMinutes`: how long a registered promotion rule lasts.
@@ -77,16 +96,26 @@ pub struct Policy {
     pub max_promotion_lag: Option<Duration>,
     /// `FailMasterPromotionIfSQLThreadNotUpToDate`.
     pub refuse_unapplied: bool,
+    /// `DataLossPolicy`.
+    pub data_loss: DataLoss,
     /// `PromotionDrainTimeoutSeconds`: how long a candidate may take to apply what it received.
     pub drain_timeout: Duration,
     /// `DetachLostReplicasAfterMasterFailover`.
     pub detach_lost: bool,
+    /// `MasterFailoverDetachReplicaMasterHost`.
+    pub detach_promoted: bool,
+    /// `PostponeReplicaRecoveryOnLagMinutes`; none when 0.
+    pub postpone_above_lag: Option<Duration>,
     /// `MasterFailoverLostInstancesDowntimeMinutes`; a year when 0.
     pub lost_downtime: Duration,
     /// `ApplyMySQLPromotionAfterMasterFailover`: make the promoted server writable.
     pub apply_promotion: bool,
     /// `MaxConcurrentReplicaOperations`.
     pub parallel_moves: usize,
+    /// `ReasonableMaintenanceReplicationLagSeconds`: a replica that lags more takes over from nobody.
+    pub takeover_lag: Duration,
+    /// `TakeoverWriteBlockSeconds`: how long a takeover may keep writes waiting before it is undone.
+    pub write_block: Duration,
 }
 
 impl Default for Policy {
@@ -97,6 +126,9 @@ impl Default for Policy {
             recovers_primary: ClusterFilter::default(),
             recovers_intermediate: ClusterFilter::default(),
             recover_non_writable: false,
+            locked_semi_sync_after: Duration::from_secs(10),
+            exact_semi_sync: false,
+            reduce_analysis: true,
             never_promote: KeyFilter::default(),
             rule_expires_after: Duration::from_secs(3600),
             cooldown: Duration::from_secs(3600),
@@ -106,11 +138,16 @@ impl Default for Policy {
             same_region: false,
             max_promotion_lag: None,
             refuse_unapplied: false,
+            data_loss: DataLoss::Allow,
             drain_timeout: Duration::from_secs(60),
             detach_lost: true,
+            detach_promoted: false,
+            postpone_above_lag: None,
             lost_downtime: Duration::from_secs(365 * 86_400),
             apply_promotion: true,
             parallel_moves: 5,
+            takeover_lag: Duration::from_secs(20),
+            write_block: Duration::from_secs(5),
         }
     }
 }

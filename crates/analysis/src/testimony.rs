@@ -57,6 +57,15 @@ fn is_link_error(errno: u32) -> bool {
     matches!(errno, 0 | 2002 | 2003 | 2005 | 2006 | 2013 | 2055 | 1158..=1161)
 }
 
+/// True when the applier of `channel` runs, and its receiver does not because it could not connect: nobody answered, or
+/// the source refused the connection (1040, 1203, 1226: full; 1044, 1045: the account; 1129, 1130: the host).
+pub(crate) fn is_failing_to_connect(channel: &Channel) -> bool {
+    let errno = channel.receiver_errno;
+    channel.applier == ThreadState::Running
+        && channel.receiver != ThreadState::Running
+        && matches!(errno, 2000..=2999 | 1158..=1161 | 1040 | 1203 | 1226 | 1044 | 1045 | 1129 | 1130)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

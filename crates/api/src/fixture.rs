@@ -55,8 +55,7 @@ pub(crate) fn watched(shown: &wire::Instance, now: Timestamp) -> Watched {
         failure,
         latency_us: shown.last_discovery_latency / 1000,
         first_heard: seen,
-        receivers_restarted: None,
-        elsewhere: Vec::new(),
+        ..Watched::default()
     }
 }
 

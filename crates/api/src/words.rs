@@ -61,11 +61,10 @@ fn put_rehearsal(text: &mut String, explanation: &Explanation) {
         (None, None) => {}
     }
     for candidate in &choice.candidates {
-        let why: Vec<String> = candidate.rejections.iter().map(ToString::to_string).collect();
-        let verdict = match &choice.chosen {
-            Some(chosen) if *chosen == candidate.key => "best candidate".to_owned(),
-            _ if why.is_empty() => format!("candidate, rule {}", candidate.preference.rule),
-            _ => format!("rejected: {}", why.join(", ")),
+        let verdict = match candidate.why_not() {
+            None => "best candidate".to_owned(),
+            Some(why) if candidate.rejections.is_empty() => format!("candidate, {why}"),
+            Some(why) => format!("rejected: {why}"),
         };
         text.push_str(&format!("  - {}: {verdict}\n", candidate.key));
     }

@@ -227,6 +227,7 @@ impl Builder<'_> {
             primary_filters: self.patterns(Id::RecoverMasterClusterFilters, ClusterFilters::compile),
             intermediate_filters: self.patterns(Id::RecoverIntermediateMasterClusterFilters, ClusterFilters::compile),
             ignore: self.patterns(Id::RecoveryIgnoreHostnameFilters, RecoveryIgnore::compile),
+            reduce_analysis: self.bool(Id::ReduceReplicationAnalysisCount),
             detection_block: self.times(Id::FailureDetectionPeriodBlockMinutes, 60),
             recovery_block: self.seconds(Id::RecoveryPeriodBlockSeconds),
             apply_promotion: self.bool(Id::ApplyMySQLPromotionAfterMasterFailover),
@@ -241,6 +242,7 @@ impl Builder<'_> {
                 (false, true) => UnappliedPolicy::Wait,
                 (false, false) => UnappliedPolicy::Promote,
             },
+            data_loss: data_loss_policy(self.settings.text(Id::DataLossPolicy)).unwrap_or(DataLossPolicy::Refuse),
             postpone_above_lag: positive(self.times(Id::PostponeReplicaRecoveryOnLagMinutes, 60)),
             only_other_co_primary: self.bool(Id::CoMasterRecoveryMustPromoteOtherCoMaster),
             make_primary_writable: self.bool(Id::RecoverNonWriteableMaster),
@@ -250,6 +252,7 @@ impl Builder<'_> {
                 reasonable_lock: self.seconds(Id::ReasonableLockedSemiSyncMasterSeconds),
             },
             drain_timeout: self.seconds(Id::PromotionDrainTimeoutSeconds),
+            write_block: self.seconds(Id::TakeoverWriteBlockSeconds),
             restart_grace: self.seconds(Id::PrimaryRestartGraceSeconds),
             heartbeat: Duration::from_millis(self.number(Id::HeartbeatMilliseconds)).min(CENTURY),
             receiver_restart_after: self.seconds(Id::ReceiverRestartAfterSeconds),
@@ -427,6 +430,18 @@ pub(crate) fn server_name_method(text: &str) -> Option<ServerNameMethod> {
         "default" | "hostname" | "@@hostname" => Some(ServerNameMethod::Hostname),
         "report_host" | "@@report_host" => Some(ServerNameMethod::ReportHost),
         _ => None,
+    }
+}
+
+/// Reads `DataLossPolicy`.
+pub(crate) fn data_loss_policy(text: &str) -> Option<DataLossPolicy> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "allow" => Some(DataLossPolicy::Allow),
+        "refuse" => Some(DataLossPolicy::Refuse),
+        other => {
+            let seconds: u32 = other.strip_prefix("wait:")?.trim().parse().ok()?;
+            (seconds > 0).then(|| DataLossPolicy::Wait(Duration::from_secs(seconds.into())))
+        }
     }
 }
 

@@ -31,8 +31,8 @@ pub use filters::{BadPattern, ClusterAliases, ClusterFilters, HostFilters, Label
 pub use key::{Effect, Group, Key, Kind, Literal};
 pub use load::{Loaded, SourceFile, parse};
 pub use model::{
-    Audit, Auth, AuthMethod, Backend, Candidates, DetectQueries, Discovery, Hooks, KeyValue, Listen, MessageIdentity,
-    Metadata, Problems, Process, Raft, RaftSecurity, Recovery, Resolve, ResolveMethod, SemiSyncPolicy,
+    Audit, Auth, AuthMethod, Backend, Candidates, DataLossPolicy, DetectQueries, Discovery, Hooks, KeyValue, Listen,
+    MessageIdentity, Metadata, Problems, Process, Raft, RaftSecurity, Recovery, Resolve, ResolveMethod, SemiSyncPolicy,
     ServerNameMethod, ServerTls, TlsFiles, TlsUse, TopologyAccess, UnappliedPolicy,
 };
 pub use report::{Finding, FindingKind, Place, Problem, Severity};

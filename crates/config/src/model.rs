@@ -323,6 +323,17 @@ pub enum UnappliedPolicy {
     Wait,
 }
 
+/// What to do where it is not proved that a promotion loses no acknowledged transaction (`DataLossPolicy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataLossPolicy {
+    /// Promote all the same.
+    Allow,
+    /// Wait so long from the failure for the proof, then promote all the same.
+    Wait(Duration),
+    /// Leave it to a person.
+    Refuse,
+}
+
 /// What to do about semi-synchronous replication.
 #[derive(Clone, Debug)]
 pub struct SemiSyncPolicy {
@@ -343,6 +354,8 @@ pub struct Recovery {
     pub intermediate_filters: ClusterFilters,
     /// Hosts left out of detection and recovery.
     pub ignore: RecoveryIgnore,
+    /// Leave healthy leaves out of the analysis.
+    pub reduce_analysis: bool,
     /// Within which the same failure is not announced again.
     pub detection_block: Duration,
     /// Within which the same kind of recovery is not repeated on a cluster.
@@ -363,6 +376,8 @@ pub struct Recovery {
     pub fail_on_lag: Option<Duration>,
     /// What to do about a candidate with unapplied transactions.
     pub unapplied: UnappliedPolicy,
+    /// What to do about a promotion that may lose something.
+    pub data_loss: DataLossPolicy,
     /// Replicas delayed by more are moved last.
     pub postpone_above_lag: Option<Duration>,
     /// Of two co-primaries, promote only the other one.
@@ -373,6 +388,8 @@ pub struct Recovery {
     pub semi_sync: SemiSyncPolicy,
     /// How long a candidate may take to apply what it received.
     pub drain_timeout: Duration,
+    /// How long a takeover may keep writes waiting before it is undone.
+    pub write_block: Duration,
     /// A primary that is back within it is not failed over.
     pub restart_grace: Duration,
     /// Between two pulses to each server with replicas.

@@ -4,7 +4,7 @@ mod raft;
 
 use std::collections::BTreeSet;
 
-use crate::build::{auth_method, resolve_method, server_name_method};
+use crate::build::{auth_method, data_loss_policy, resolve_method, server_name_method};
 use crate::findings::{doubtful, overridden};
 use crate::key::Effect;
 use crate::model::AuthMethod;
@@ -38,6 +38,7 @@ const RANGES: &[(Id, i64, i64)] = &[
     (Id::RecoveryPeriodBlockSeconds, 0, i64::MAX),
     (Id::RecoveryPeriodBlockMinutes, 0, i64::MAX),
     (Id::HookTimeoutSeconds, 1, i64::MAX),
+    (Id::TakeoverWriteBlockSeconds, 1, i64::MAX),
     (Id::HeartbeatMilliseconds, 10, i64::MAX),
 ];
 
@@ -177,6 +178,15 @@ impl Judge<'_> {
         if self.raw.whole(lag) > 0 && self.now.text(Id::ReplicationLagQuery).is_empty() {
             let message = format!("{} needs ReplicationLagQuery: give one, or set it to 0", lag.name());
             self.refuse(&[lag, Id::ReplicationLagQuery, Id::SlaveLagQuery], message);
+        }
+        let loss = Id::DataLossPolicy;
+        let policy = self.raw.text(loss);
+        if data_loss_policy(policy).is_none() {
+            let message = format!(
+                "{}: expected \"allow\", \"refuse\" or \"wait:N\" with a number of seconds, found \"{policy}\"",
+                loss.name()
+            );
+            self.refuse(&[loss], message);
         }
     }
 

@@ -151,7 +151,7 @@ table! {
     Metadata {
         ReplicationLagQuery: Text = "", Live, "Query for the replication lag in seconds; empty = what the server reports.";
         SlaveLagQuery: Text = "", Live, "Old name of `ReplicationLagQuery`.";
-        ReplicationCredentialsQuery: Text = "", NotYet, "Query for user, password, CA, certificate and key of replication.";
+        ReplicationCredentialsQuery: Text = "", Live, "Query on the server that is promoted, for the account with which the old primary replicates from it: user, password and, if TLS files are given, CA, certificate and key. Needed for takeovers on MariaDB, and where our account may not read `mysql.slave_master_info`.";
         ClusterNameToAlias: Map = (), Live, "Pattern of a cluster name to the alias of that cluster; the first one in the file that matches.";
         DetectClusterAliasQuery: Text = "", Live, "Query for the cluster's alias.";
         DetectClusterDomainQuery: Text = "", Live, "Query for the name by which writers find the cluster; asked on primaries.";
@@ -216,13 +216,13 @@ table! {
         RecoverIntermediateMasterClusterFilters: List = [], NotYet, "Clusters whose intermediate sources are replaced automatically.";
         ProcessesShellCommand: Text = "bash", Live, "Shell that runs the hooks.";
         OnFailureDetectionProcesses: List = [], Live, "Hooks: a failure was detected.";
-        PreGracefulTakeoverProcesses: List = [], NotYet, "Hooks: before a graceful takeover; a failing one calls it off.";
+        PreGracefulTakeoverProcesses: List = [], Live, "Hooks: before a graceful takeover; a failing one calls it off.";
         PreFailoverProcesses: List = [], Live, "Hooks: before a recovery; a failing one calls it off.";
         PostMasterFailoverProcesses: List = [], Live, "Hooks: a primary was replaced.";
         PostIntermediateMasterFailoverProcesses: List = [], NotYet, "Hooks: an intermediate source was replaced.";
         PostFailoverProcesses: List = [], Live, "Hooks: any recovery succeeded.";
         PostUnsuccessfulFailoverProcesses: List = [], Live, "Hooks: a recovery found no successor.";
-        PostGracefulTakeoverProcesses: List = [], NotYet, "Hooks: a graceful takeover is done.";
+        PostGracefulTakeoverProcesses: List = [], Live, "Hooks: a graceful takeover is done.";
         PostTakeMasterProcesses: List = [], NotYet, "Hooks: a replica took its source's place.";
         RecoverNonWriteableMaster: Bool = false, NotYet, "Make a read-only primary with working replicas writable.";
         CoMasterRecoveryMustPromoteOtherCoMaster: Bool = true, NotYet, "Of two co-primaries, promote only the other one.";
@@ -232,13 +232,13 @@ table! {
         PreventCrossDataCenterMasterFailover: Bool = false, Live, "Promote only in the data centre of the failed primary.";
         PreventCrossRegionMasterFailover: Bool = false, Live, "Promote only in the region of the failed primary.";
         MasterFailoverLostInstancesDowntimeMinutes: Uint = 0, Live, "Minutes of downtime for instances lost in a recovery; 0 = one year.";
-        MasterFailoverDetachSlaveMasterHost: Bool = false, NotYet, "Old name of `MasterFailoverDetachReplicaMasterHost`.";
-        MasterFailoverDetachReplicaMasterHost: Bool = false, NotYet, "Detach the promoted server from its source's address.";
+        MasterFailoverDetachSlaveMasterHost: Bool = false, Live, "Old name of `MasterFailoverDetachReplicaMasterHost`.";
+        MasterFailoverDetachReplicaMasterHost: Bool = false, Live, "Where `ApplyMySQLPromotionAfterMasterFailover` is off: detach the promoted server from its source's address.";
         FailMasterPromotionOnLagMinutes: Uint = 0, Live, "Do not promote a server that lags this many minutes; needs `ReplicationLagQuery`; 0 = off.";
         FailMasterPromotionIfSQLThreadNotUpToDate: Bool = false, Live, "Do not promote a server that has not applied all it received.";
-        DelayMasterPromotionIfSQLThreadNotUpToDate: Bool = false, Live, "Wait until the server to promote has applied all it received.";
-        PostponeReplicaRecoveryOnLagMinutes: Uint = 0, NotYet, "Move replicas that lag this many minutes last; 0 = off.";
-        PostponeSlaveRecoveryOnLagMinutes: Uint = 0, NotYet, "Old name of `PostponeReplicaRecoveryOnLagMinutes`.";
+        DelayMasterPromotionIfSQLThreadNotUpToDate: Bool = false, Live, "Wait until the server to promote has applied all it received, however long that takes, instead of for `PromotionDrainTimeoutSeconds`.";
+        PostponeReplicaRecoveryOnLagMinutes: Uint = 0, Live, "Move replicas that lag, or are delayed by, this many minutes last; 0 = off.";
+        PostponeSlaveRecoveryOnLagMinutes: Uint = 0, Live, "Old name of `PostponeReplicaRecoveryOnLagMinutes`.";
         EnforceExactSemiSyncReplicas: Bool = false, NotYet, "Keep exactly as many semi-sync replicas as the primary waits for.";
         RecoverLockedSemiSyncMaster: Bool = false, NotYet, "Enable semi-sync on replicas of a primary that waits for acknowledgements in vain.";
         ReasonableLockedSemiSyncMasterSeconds: Uint = 0, NotYet, "Seconds of such waiting that are in order; 0 = as `ReasonableReplicationLagSeconds`.";
@@ -249,6 +249,8 @@ table! {
         HeartbeatMilliseconds: Uint = 1000, Live, "Milliseconds between two pulses to each server with replicas, on the connection that is kept open.";
         ReceiverRestartAfterSeconds: Uint = 1, Live, "Seconds that a primary must be unreachable from here before replicas that still believe in it are made to reconnect.";
         PromotionDrainTimeoutSeconds: Uint = 60, Live, "Seconds that a candidate may take to apply what it received before it is promoted.";
+        DataLossPolicy: Text = "allow", Live, "What to do where it is not proved that a promotion loses no acknowledged transaction: `allow` it; `wait:N`, wait up to N seconds from the failure for the proof, then allow it; `refuse` it until somebody asks for it.";
+        TakeoverWriteBlockSeconds: Uint = 5, Live, "Seconds that a graceful takeover may keep writes waiting; if the new primary is not ready by then, all is undone.";
         RaftSharedSecret: Secret = "", Restart, "Text of 16 characters or more, the same on every raft node, that proves who is one; all between them is encrypted. `openssl rand -hex 32` makes one. Or `${NAME}` to take it from an environment variable.";
         RaftTLSCertFile: Text = "", Restart, "Certificate (PEM) of this raft node, good for servers and clients and for its host in `RaftNodes`. Instead of `RaftSharedSecret`, with the two below.";
         RaftTLSPrivateKeyFile: Text = "", Restart, "Its private key (PEM).";

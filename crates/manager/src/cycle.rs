@@ -43,16 +43,11 @@ pub(crate) async fn run(hub: Arc<Hub>) {
 
 /// Attends to one diagnosis. A death is looked into on fresh evidence before anything is decided: here nothing is.
 fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
-    match diagnosis.code {
-        Code::DeadPrimary
-        | Code::DeadPrimaryAndSomeReplicas
-        | Code::UnreachablePrimary
-        | Code::UnreachablePrimaryWithLaggingReplicas
-        | Code::DeadPrimaryAndReplicas => suspicion::suspect(hub, &diagnosis.subject),
-        _ => {}
+    if diagnosis.code.doubts_life() {
+        suspicion::suspect(hub, &diagnosis.subject);
     }
     if settled
-        && is_told(diagnosis.code)
+        && diagnosis.code.is_told()
         && let Ok(mandate) = hub.office.mandate()
     {
         // Hooks may take long, and the next cycle must not wait for them.
@@ -63,16 +58,4 @@ fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
             }
         });
     }
-}
-
-/// Codes that lead to no recovery and are told all the same (Orchestrator's "generic" handler).
-fn is_told(code: Code) -> bool {
-    matches!(
-        code,
-        Code::DeadPrimaryAndReplicas
-            | Code::UnreachablePrimary
-            | Code::UnreachablePrimaryWithLaggingReplicas
-            | Code::AllPrimaryReplicasNotReplicating
-            | Code::AllPrimaryReplicasNotReplicatingOrDead
-    )
 }

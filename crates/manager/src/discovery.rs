@@ -6,7 +6,7 @@ use std::sync::Arc;
 use config::Config;
 use mysql::Probe;
 use store::Command;
-use topology::{Instance, InstanceKey, Observation, Placement};
+use topology::{Instance, InstanceKey, Observation, Placement, ThreadState};
 
 use crate::hub::{Hub, lock};
 use crate::observatory::Via;
@@ -86,6 +86,7 @@ pub(crate) async fn take_in(hub: &Arc<Hub>, key: &InstanceKey, probe: Probe) {
     report_change(key, was_valid, &observation);
     let failed = observation.outcome.is_err();
     let source = observation.outcome.as_ref().ok().and_then(|instance| instance.source().cloned());
+    let connected = observation.outcome.as_ref().ok().and_then(|instance| newly_connected(hub, instance));
     hub.observatory.record(observation, via);
     if failed {
         if was_valid {
@@ -101,10 +102,26 @@ pub(crate) async fn take_in(hub: &Arc<Hub>, key: &InstanceKey, probe: Probe) {
     if let Some(source) = source {
         pulse::begin(hub, &source);
     }
+    if let Some(source) = connected {
+        // Who may acknowledge its commits has changed: what is known of it counts from now on.
+        let hub_of_task = Arc::clone(hub);
+        hub.spawn(async move { watcher::probe_kept(&hub_of_task, &source).await });
+    }
     fencing::look_at(hub, key);
     if let Some(reported) = reported {
         go_by(hub, key, reported).await;
     }
+}
+
+/// Returns the source to which `instance` is connected, and was not when it was last read.
+fn newly_connected(hub: &Hub, instance: &Instance) -> Option<InstanceKey> {
+    let connection = |instance: &Instance| {
+        let is_running = instance.channel().is_some_and(|channel| channel.receiver == ThreadState::Running);
+        instance.source().filter(|_| is_running).cloned()
+    };
+    let known = hub.observatory.get(&instance.key).filter(|known| known.failure.is_none());
+    let before = known.and_then(|known| known.instance.as_deref().and_then(connection));
+    connection(instance).filter(|source| before.as_ref() != Some(source))
 }
 
 fn report_change(key: &InstanceKey, was_valid: bool, observation: &Observation) {

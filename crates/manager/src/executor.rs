@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, join_all};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use planner::{Action, HookList, Kind, Outcome, Plan, Step};
+use planner::{Action, HookList, Kind, Outcome, Plan, Step, Undo};
 use store::{Command, Ending, Refusal, StepOutcome};
+use tokio::time::Instant;
 use topology::InstanceKey;
 
 use crate::hooks::{self, Facts, Report, Shell};
@@ -20,6 +21,12 @@ use crate::hub::{Hub, lock};
 use crate::mandate::Mandate;
 use crate::recovery::Recovered;
 use crate::{Error, hands, narrator};
+
+/// Why a takeover is undone that took too long.
+const TIME_IS_UP: &str = "TakeoverWriteBlockSeconds were over before the new primary could be opened";
+
+/// How much longer than the time that is left a step may take that keeps it itself.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A plan that is being carried out.
 pub(crate) struct Run {
@@ -33,13 +40,16 @@ pub(crate) struct Run {
     pub(crate) finished: BTreeMap<u32, Outcome>,
     /// Steps that an earlier executor began: what they do may have been done.
     pub(crate) begun_before: BTreeSet<u32>,
+    /// Until when a new primary must be open, while nobody takes writes since a living one was frozen.
+    pub(crate) block_ends: Option<Instant>,
 }
 
 impl Run {
     /// Returns the run of a plan that nobody began.
     pub(crate) fn new(mandate: &Mandate, uid: String, epoch: u64, plan: Plan, told: Facts) -> Self {
         let mandate = mandate.clone();
-        Self { mandate, uid, epoch, plan, told, finished: BTreeMap::new(), begun_before: BTreeSet::new() }
+        let (finished, begun_before) = (BTreeMap::new(), BTreeSet::new());
+        Self { mandate, uid, epoch, plan, told, finished, begun_before, block_ends: None }
     }
 }
 
@@ -88,12 +98,16 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
         }
         run.told.set("lostReplicas", narrator::list(&lost));
         run.told.set("countLostReplicas", lost.len().to_string());
+        if let Some(late) = begin_block(&mut run, &stage) {
+            errors.push(late);
+            break;
+        }
         let ended = perform_stage(hub, &run, &stage).await?;
         for (step, ended) in stage.iter().zip(ended) {
             if ended.outcome == Outcome::Failed {
                 errors.push(format!("{}: {}", step.action, ended.message));
                 refused |= step.required;
-                if let Action::Repoint { replica, .. } = &step.action {
+                if let Action::Repoint { replica, .. } | Action::Relocate { replica, .. } = &step.action {
                     lost.push(replica.clone());
                 }
             }
@@ -123,6 +137,22 @@ pub(crate) async fn give_up(hub: &Arc<Hub>, mut run: Run, why: &str) -> Result<(
     hub.office.check(&run.mandate)?;
     close(hub, run, false, lost, vec![why.to_owned()]).await;
     Ok(())
+}
+
+/// Keeps the time from the freeze of a living primary to the promotion. Returns a sentence when it is up and the promotion
+/// has not begun.
+fn begin_block(run: &mut Run, stage: &[Step]) -> Option<String> {
+    for step in stage {
+        match &step.action {
+            Action::Freeze { budget, .. } => run.block_ends = Some(Instant::now() + *budget),
+            Action::Promote { .. } => {
+                let is_late = run.block_ends.take().is_some_and(|ends| Instant::now() > ends);
+                return is_late.then(|| TIME_IS_UP.to_owned());
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 fn stages(plan: &Plan) -> Vec<Vec<Step>> {
@@ -163,7 +193,14 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Result<Ended, E
     }
     // Confirming the beginning may have taken longer than the lease.
     hub.office.check(&run.mandate)?;
-    let (outcome, message) = match perform(hub, run, step).await {
+    let performed = match run.block_ends {
+        Some(ends) => {
+            let kept = tokio::time::timeout_at(ends + GRACE, perform(hub, run, step)).await;
+            kept.unwrap_or_else(|_| Err(TIME_IS_UP.to_owned()))
+        }
+        None => perform(hub, run, step).await,
+    };
+    let (outcome, message) = match performed {
         Ok((outcome, message)) => (outcome, message),
         // One that failed because this node may not act any more has not failed: the next leader does it.
         Err(message) => hub.office.check(&run.mandate).map(|()| (Outcome::Failed, message))?,
@@ -286,36 +323,17 @@ async fn run_hook(hub: &Arc<Hub>, shell: Shell, hook: String, told: Facts) -> Re
     })
 }
 
-/// Undoes what must not stay when nobody was promoted: receivers that were stopped are started again. A candidate that
-/// may have been opened for writes is on record as demoted, so that it is fenced when it is met again.
+/// Undoes what must not stay when nobody was promoted, last first.
 async fn retreat(hub: &Arc<Hub>, run: &mut Run) {
     // Scripts take a named successor for the new primary.
     run.told.clear_successor();
-    // A step that failed, or that an earlier executor began, may have done all it does.
-    let is_begun = |step: &Step| run.finished.contains_key(&step.number) || run.begun_before.contains(&step.number);
-    let is_done = |step: &Step| run.finished.get(&step.number) == Some(&Outcome::Done);
-    // One that failed since its server went away is not waited for once more.
-    let answers = |key: &InstanceKey| hub.observatory.get(key).is_some_and(|watched| watched.is_valid());
-    for step in &run.plan.steps {
-        match &step.action {
-            Action::StopReceiver { replica, .. } if is_done(step) || (is_begun(step) && answers(replica)) => {
-                if let Err(error) = hands::start_receiver(hub, &run.mandate, replica).await {
-                    narrator::tell(hub, &run.uid, format!("cannot start the receiver of {replica} again: {error}"));
-                }
-            }
-            Action::Promote { server, .. } if is_begun(step) => {
-                hands::disown(hub, run, server).await;
-            }
-            Action::Fence { server, .. } if is_begun(step) => {
-                // A candidate that may have been opened for writes leaves the old primary closed.
-                let promoting = run.finished.contains_key(&run.plan.point_of_no_return());
-                let outcome = run.finished.get(&step.number);
-                let was_fenced = matches!(outcome, None | Some(Outcome::Done)) && !promoting;
-                if let Err(error) = hands::unfence(hub, &run.mandate, server, was_fenced).await {
-                    narrator::tell(hub, &run.uid, format!("{server} may still be read-only: {error}"));
-                }
-            }
-            _ => {}
+    // What is undone keeps no writes waiting but those that it ends.
+    run.block_ends = None;
+    let begun = run.begun_before.iter().chain(run.finished.keys()).copied().collect();
+    for stage in planner::retreat(&run.plan, &begun, &run.finished) {
+        let undone = join_all(stage.iter().map(|undo| take_back(hub, run, undo))).await;
+        if undone.into_iter().any(|goes_on| !goes_on) {
+            break;
         }
     }
     lock(&hub.undecided).remove(&run.uid);
@@ -323,6 +341,60 @@ async fn retreat(hub: &Arc<Hub>, run: &mut Run) {
         let occasion = Occasion::Recovery { uid: run.uid.clone(), again: !run.begun_before.is_empty() };
         run_hooks(hub, HookList::PostUnsuccessfulFailover, &run.told, &occasion).await;
     }
+}
+
+/// Takes one step back, and tells what came of it. False when what is before it must stay as it is.
+async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
+    let sentence = match undo {
+        Undo::StartReceiver { replica, only_if_it_answers } => {
+            // One that failed since its server went away is not waited for once more.
+            let answers = hub.observatory.get(replica).is_some_and(|watched| watched.is_valid());
+            if *only_if_it_answers && !answers {
+                return true;
+            }
+            let started = hands::start_receiver(hub, &run.mandate, replica).await;
+            started.err().map(|error| format!("cannot start the receiver of {replica} again: {error}"))
+        }
+        Undo::Disown { server } => {
+            hands::disown(hub, run, server).await;
+            None
+        }
+        Undo::Unfence { server, open } => {
+            let unfenced = hands::unfence(hub, &run.mandate, server, *open).await;
+            unfenced.err().map(|error| format!("{server} may still be read-only: {error}"))
+        }
+        Undo::Close { server, primary } => {
+            let tls = run.plan.steps.iter().find_map(|step| match &step.action {
+                Action::Attach { tls, .. } => tls.as_deref(),
+                _ => None,
+            });
+            let Err(why) = hands::close_candidate(hub, run, server, primary, tls).await else { return true };
+            tracing::error!(candidate = %server, %primary, %why, "NO SERVER MAY BE OPENED: the takeover failed in the middle of the promotion");
+            let text = format!("{server} may be open to writes ({why}): {primary} stays read-only");
+            narrator::tell(hub, &run.uid, text);
+            return false;
+        }
+        Undo::Thaw { server, uuid } => Some(match hands::thaw(hub, run, server, uuid.as_ref()).await {
+            Ok(()) => format!("{server} takes writes again"),
+            Err(error) => format!("{server} may still be read-only, and is opened when it answers: {error}"),
+        }),
+        Undo::MoveBack { replica, to, start } => Some(match hands::move_back(hub, run, replica, to, *start).await {
+            Ok(()) => format!("{replica} is below {to} again"),
+            Err(why) => format!("{replica} could not be moved back below {to}: {why}"),
+        }),
+        Undo::Detach { server, forget_source, sides } => {
+            let detached = hands::detach_primary(hub, run, server, *forget_source, *sides).await;
+            detached.err().map(|error| format!("{server} is still configured as a replica: {error}"))
+        }
+        Undo::RestoreAcks { candidate, acks } => {
+            let restored = hands::restore_acks(hub, run, candidate, *acks).await;
+            restored.err().map(|error| format!("commits on {candidate} still wait for replicas: {error}"))
+        }
+    };
+    if let Some(sentence) = sentence {
+        narrator::tell(hub, &run.uid, sentence);
+    }
+    true
 }
 
 async fn close(hub: &Arc<Hub>, run: Run, succeeded: bool, lost: Vec<InstanceKey>, errors: Vec<String>) -> Recovered {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use analysis::Policy;
 use config::{Config, Finding};
 use consensus::Consensus;
-use planner::{Explanation, Hold, Request};
+use planner::{Decision, Explanation, Hold, Request, Wish};
 use store::{Applied, Command, NodeId, Store};
 use topology::{InstanceKey, Timestamp, Unreachable};
 
@@ -18,6 +18,7 @@ use crate::nodes::Lookout;
 use crate::observatory::Observatory;
 use crate::recovery::{self, Recovered};
 use crate::seat::Seat;
+use crate::takeover::{self, TakenOver};
 use crate::world::World;
 use crate::{Error, audit, caretaker, cycle, discovery, fleet, hands, mandate, nodes, suspicion, watcher};
 
@@ -331,6 +332,27 @@ impl Manager {
         let (hub_of_task, under, snapshot) = (Arc::clone(hub), mandate.clone(), view.snapshot);
         let recovery = async move { recovery::consider(&hub_of_task, &under, &snapshot, &diagnosis, &request).await };
         hub.recover(&mandate, recovery).await
+    }
+
+    /// Lets another server take over from the living primary `primary`.
+    ///
+    /// # Errors
+    /// [`Error::Held`] with what stands in the way; [`Error::Consensus`] on a node that does not lead. What went wrong after
+    /// it began is in the answer, and was undone.
+    pub async fn take_over(&self, primary: &InstanceKey, wish: Wish, skip_hooks: bool) -> Result<TakenOver, Error> {
+        let mandate = self.hub.office.mandate()?;
+        // In a task of its own: it goes on when the caller hangs up.
+        let (hub, under, primary) = (Arc::clone(&self.hub), mandate.clone(), primary.clone());
+        let taking = async move { takeover::take_over(&hub, &under, &primary, &wish, skip_hooks).await };
+        self.hub.recover(&mandate, taking).await
+    }
+
+    /// Returns what [`Manager::take_over`] would do now. Servers are read, and nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such server.
+    pub async fn rehearse_takeover(&self, primary: &InstanceKey, wish: &Wish) -> Result<Decision, Error> {
+        Ok(takeover::rehearse(&self.hub, primary, wish, false).await?.1)
     }
 
     /// Changes declared state.

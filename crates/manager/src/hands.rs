@@ -1,10 +1,12 @@
 //! The only place that changes servers, and only under a mandate: it is checked before every statement.
 
+mod takeover;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use mysql::{Fenced, SourceChange, Waited};
-use planner::{Action, Outcome, Threads};
+use planner::{Action, Kind, Outcome, Threads};
 use store::Command;
 use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
 
@@ -13,6 +15,8 @@ use crate::hub::{Hub, lock};
 use crate::mandate::{Mandate, Office};
 use crate::reach::Verbs;
 use crate::{Error, audit, narrator, watcher};
+
+pub(crate) use takeover::{close_candidate, detach_primary, move_back, restore_acks, thaw};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
 const OWNER: &str = "orchestrator";
@@ -108,8 +112,23 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
         Action::Promote { server, writable, semi_sync } => {
             lock(&hub.undecided).remove(&run.uid);
-            promote(hub, run, server, *writable, *semi_sync).await
+            if run.plan.kind == Kind::Takeover {
+                takeover::promote_at_last(hub, run, server, *writable, *semi_sync).await
+            } else {
+                promote(hub, run, server, *writable, *semi_sync).await
+            }
         }
+        Action::Approach { candidate, primary, within } => {
+            takeover::approach(hub, run, candidate, primary, *within).await
+        }
+        Action::Relocate { replica, to, start, .. } => takeover::relocate(hub, run, replica, to, *start).await,
+        Action::Freeze { server, uuid, budget } => takeover::freeze(hub, run, server, uuid.as_ref(), *budget).await,
+        Action::FollowToEnd { candidate, primary } => takeover::follow_to_end(hub, run, candidate, primary).await,
+        Action::Attach { server, source, tls, before, after } => {
+            takeover::attach(hub, run, server, source, tls.as_deref(), *before, *after).await
+        }
+        Action::Start { replica } => takeover::start(hub, run, replica).await,
+        Action::Ready { candidate, primary, acks, .. } => takeover::ready(hub, run, candidate, primary, *acks).await,
         Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
         Action::Detach { replica } => detach(hub, run, replica).await,
         Action::Publish { primary } => publish(hub, run, primary).await,
@@ -253,7 +272,9 @@ async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
 async fn promote(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, writable: bool, semi_sync: bool) -> Performed {
     let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
     // A server that was demoted once and is promoted again is the primary now.
-    hub.declare(Command::Reinstate { key: key.clone() }).await?;
+    if hub.store.declared().demoted.contains_key(key) {
+        hub.declare(Command::Reinstate { key: key.clone() }).await?;
+    }
     if !writable {
         return done("left as it is: ApplyMySQLPromotionAfterMasterFailover is false");
     }
@@ -328,7 +349,10 @@ async fn detach(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey) -> Performed {
 
 async fn publish(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Performed {
     let (from, to, at) = (run.plan.cluster.clone(), primary.to_string(), hub.now());
-    let alias = hub.view().graph.cluster(&from).map_or(from.clone(), |cluster| cluster.alias.clone());
+    let view = hub.view();
+    // It may go by its new name already.
+    let cluster = view.graph.cluster(&from).or_else(|| view.graph.cluster_of(primary));
+    let alias = cluster.map_or(from.clone(), |cluster| cluster.alias.clone());
     // An alias that only the old primary knew must not go with it.
     let wanted = if alias == from { to.clone() } else { alias.clone() };
     let prefix = hub.config().kv.primary_prefix.clone();

@@ -36,6 +36,7 @@ mod resume;
 mod seat;
 mod settings;
 mod suspicion;
+mod takeover;
 mod watcher;
 mod world;
 
@@ -45,6 +46,7 @@ pub use hub::View;
 pub use recovery::Recovered;
 #[doc(hidden)]
 pub use seat::Seat;
+pub use takeover::TakenOver;
 #[doc(hidden)]
 pub use world::World;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use analysis::{Diagnosis, Facts as Evidence, Testimony};
-use planner::{Outcome, Plan, Step, Verdict};
+use planner::{Kind, Outcome, Plan, Step, Verdict};
 use store::Command;
 use topology::InstanceKey;
 
@@ -88,14 +88,14 @@ pub(crate) fn tell(hub: &Arc<Hub>, uid: &str, message: String) {
 
 /// Tells why it begins and what will be done.
 pub(crate) fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, plan: &Plan) {
-    tell(hub, uid, format!("will handle {} event on {}", diagnosis.code, plan.failed));
-    tell(hub, uid, evidence(&diagnosis.facts));
+    if plan.kind == Kind::Takeover {
+        tell(hub, uid, format!("{}: {} is to take over from {}", plan.command, plan.successor, plan.failed));
+    } else {
+        tell(hub, uid, format!("will handle {} event on {}", diagnosis.code, plan.failed));
+        tell(hub, uid, evidence(&diagnosis.facts));
+    }
     for candidate in plan.choice.candidates.iter().filter(|candidate| candidate.key != plan.successor) {
-        let why = match candidate.rejections.as_slice() {
-            [] if candidate.preference.not_asked_for => "another one was asked for".to_owned(),
-            [] => "ranks lower".to_owned(),
-            rejections => rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        };
+        let why = candidate.why_not().unwrap_or_else(|| "ranks lower".to_owned());
         tell(hub, uid, format!("not {}: {why}", candidate.key));
     }
     if let Some(certificate) = &plan.certificate {

@@ -74,6 +74,11 @@ impl Observatory {
             watched.checked = Some(ended);
             match outcome {
                 Ok(instance) => {
+                    if watched.instance.as_deref().is_none_or(|before| !before.stands_where(&instance)) {
+                        watched.unchanged_since = Some(began);
+                    }
+                    let before = watched.instance.as_deref().zip(watched.seen);
+                    watched.ledger = watched.ledger.after(before, &instance, began);
                     watched.instance = Some(Arc::new(instance));
                     watched.seen = Some(began);
                     watched.latency_us = u64::try_from(ended.since(began).as_micros()).unwrap_or(u64::MAX);
@@ -83,6 +88,7 @@ impl Observatory {
                     watched.elsewhere.clear();
                 }
                 Err(failure) => {
+                    watched.ledger.failed(failure.kind, ended);
                     watched.failing_since.get_or_insert(began);
                     watched.failures += u32::from(via == Via::OwnConnection);
                     watched.failure = Some(failure);

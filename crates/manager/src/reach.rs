@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use mysql::{
-    Access, Account, Error, ErrorKind, FenceLine, Fenced, HeldLine, Probe, ProbeSettings, Prober, PulseEvent, Rhythm,
-    Server, SourceChange, Waited,
+    Access, Account, AckPolicy, Error, ErrorKind, FenceLine, Fenced, Frozen, HeldLine, Probe, ProbeSettings, Prober,
+    PulseEvent, Rhythm, Server, SourceChange, Waited,
 };
 use topology::{Channel, GtidSet, InstanceKey, Version, WritePolicy};
 
@@ -91,6 +91,7 @@ macro_rules! verbs {
 
 verbs! {
     fn channels() -> Vec<Channel>;
+    fn channel(name: &'a str) -> Option<Channel>;
     fn executed() -> GtidSet;
     fn unapplied_relay_log(channel: &'a str) -> GtidSet;
     fn stop_receiver(channel: &'a str) -> ();
@@ -107,10 +108,16 @@ verbs! {
     fn reattach_source(channel: &'a str) -> ();
     fn reset_replication(channel: &'a str) -> ();
     fn stored_account(channel: &'a str) -> Option<Account>;
+    fn queried_account(query: &'a str) -> Option<(Account, [String; 3])>;
     fn write_policy() -> WritePolicy;
     fn set_write_policy(policy: WritePolicy) -> ();
     fn set_read_only(use_super: bool) -> ();
     fn set_writable() -> ();
+    fn freeze(within: Duration) -> Frozen;
+    fn stands_still(at: Option<&'a GtidSet>) -> GtidSet;
+    fn thaw() -> ();
+    fn set_acks(policy: AckPolicy) -> ();
+    fn ack_clients() -> u32;
     fn set_semi_sync_source(on: bool) -> ();
     fn set_semi_sync_replica(on: bool) -> ();
 }

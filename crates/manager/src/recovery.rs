@@ -155,7 +155,8 @@ async fn begin(
     run(hub, mandate, diagnosis, detection_id, plan, past, claim.uid().to_owned()).await
 }
 
-async fn run(
+/// Puts `plan` in the journal and carries it out.
+pub(crate) async fn run(
     hub: &Arc<Hub>,
     mandate: &Mandate,
     diagnosis: &Diagnosis,
@@ -224,6 +225,6 @@ fn past_recovery(row: Recovery) -> PastRecovery {
 }
 
 /// Returns a recovery's id in Orchestrator's form: `<unix nanoseconds>:<64 hex digits>`.
-fn new_uid(hub: &Hub) -> String {
+pub(crate) fn new_uid(hub: &Hub) -> String {
     format!("{}:{}", hub.now().0.saturating_mul(1000), crate::random_hex())
 }

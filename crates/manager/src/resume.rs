@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
-use planner::{Action, Outcome, Plan};
+use planner::{Action, Kind, Outcome, Plan};
 use store::{Applied, Command, Ending, PlanRecord, PlanState, Recovery, StepOutcome};
 use topology::InstanceKey;
 
@@ -144,6 +144,10 @@ async fn go_on(hub: &Arc<Hub>, run: Run, record: &PlanRecord, was_promoting: boo
         let outcome = record.steps.iter().find(|done| done.number == step.number).and_then(|done| done.outcome);
         step.required && outcome == Some(StepOutcome::Failed)
     };
+    if !was_promoting && run.plan.kind == Kind::Takeover {
+        // The old primary lives, and may be frozen: what began with another executor's clock is not gone on with.
+        return executor::give_up(hub, run, "its executor went away before the promotion").await;
+    }
     if !was_promoting && let Some(step) = run.plan.steps.iter().find(failed) {
         // Its executor was undoing it: receivers may run again, and what the plan rests on is not so any more.
         let why = format!("{} had failed", step.action);

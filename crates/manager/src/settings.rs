@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use analysis::{ClusterFilter, KeyFilter, Policy};
-use config::{Config, ServerNameMethod, TlsUse, UnappliedPolicy};
+use analysis::{ClusterFilter, DataLoss, KeyFilter, Policy};
+use config::{Config, DataLossPolicy, ServerNameMethod, TlsUse, UnappliedPolicy};
 use mysql::{Access, DetectQueries, HostnameResolve, ProbeSettings, Secret, Tls, TlsOptions};
 
 /// One configuration in effect, with what follows from it.
@@ -62,7 +62,10 @@ fn policy(config: &Arc<Config>) -> Policy {
         ignores,
         recovers_primary,
         recovers_intermediate,
-        recover_non_writable: false,
+        recover_non_writable: recovery.make_primary_writable,
+        locked_semi_sync_after: recovery.semi_sync.reasonable_lock,
+        exact_semi_sync: recovery.semi_sync.exact_replicas,
+        reduce_analysis: recovery.reduce_analysis,
         never_promote,
         rule_expires_after: config.candidates.rule_expiry,
         cooldown: recovery.recovery_block,
@@ -72,11 +75,24 @@ fn policy(config: &Arc<Config>) -> Policy {
         same_region: recovery.prevent_cross_region,
         max_promotion_lag: recovery.fail_on_lag,
         refuse_unapplied: recovery.unapplied == UnappliedPolicy::Refuse,
-        drain_timeout: recovery.drain_timeout,
+        data_loss: match recovery.data_loss {
+            DataLossPolicy::Allow => DataLoss::Allow,
+            DataLossPolicy::Wait(span) => DataLoss::Wait(span),
+            DataLossPolicy::Refuse => DataLoss::Refuse,
+        },
+        // As Orchestrator: a day, and an applier that stops ends it at once.
+        drain_timeout: match recovery.unapplied {
+            UnappliedPolicy::Wait => recovery.drain_timeout.max(Duration::from_secs(86_400)),
+            _ => recovery.drain_timeout,
+        },
         detach_lost: recovery.detach_lost_replicas,
+        detach_promoted: recovery.detach_promoted,
+        postpone_above_lag: recovery.postpone_above_lag,
         lost_downtime: recovery.lost_downtime,
         apply_promotion: recovery.apply_promotion,
         parallel_moves: config.discovery.max_concurrent_moves,
+        takeover_lag: config.problems.maintenance_lag,
+        write_block: recovery.write_block,
     }
 }
 

@@ -33,5 +33,5 @@ pub use replicas::{FoundReplica, replicas_from};
 pub use row::Row;
 pub use server::Server;
 pub use session::Session;
-pub use verbs::{Account, SourceChange, Waited};
+pub use verbs::{Account, AckPolicy, Frozen, SourceChange, Waited};
 pub use watch::{PulseEvent, Rhythm, pulse};

@@ -282,6 +282,8 @@ fn semi_sync(variables: &Variables, status: &Variables) -> SemiSync {
     let wait_count =
         variables.text(&["rpl_semi_sync_source_wait_for_replica_count", "rpl_semi_sync_master_wait_for_slave_count"]);
     let wait_point = variables.text(&["rpl_semi_sync_source_wait_point", "rpl_semi_sync_master_wait_point"]);
+    let waiting = status.text(&["rpl_semi_sync_source_wait_sessions", "rpl_semi_sync_master_wait_sessions"]);
+    let alone = ["rpl_semi_sync_source_wait_no_replica", "rpl_semi_sync_master_wait_no_slave"];
     SemiSync {
         source: role("master", "source"),
         replica: role("slave", "replica"),
@@ -292,6 +294,9 @@ fn semi_sync(variables: &Variables, status: &Variables) -> SemiSync {
         clients: status.number(&["rpl_semi_sync_source_clients", "rpl_semi_sync_master_clients"]),
         priority: 0,
         unacknowledged: status.number(&["rpl_semi_sync_source_no_tx", "rpl_semi_sync_master_no_tx"]),
+        waiting_sessions: waiting.parse().ok(),
+        acknowledged: status.number(&["rpl_semi_sync_source_yes_tx", "rpl_semi_sync_master_yes_tx"]),
+        gives_up_alone: alone.iter().any(|name| variables.has(name)) && !variables.on(&alone),
     }
 }
 

@@ -67,6 +67,16 @@ impl Server {
         self.limit
     }
 
+    /// Returns the name of our account.
+    pub(crate) fn user(&self) -> String {
+        self.access.user.clone()
+    }
+
+    /// Opens a session beside the kept one.
+    pub(crate) async fn fresh_session(&self) -> Result<Session, Error> {
+        Session::connect(&self.key, &self.access).await
+    }
+
     /// Returns the channels as they are now.
     ///
     /// # Errors

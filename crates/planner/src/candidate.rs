@@ -27,6 +27,8 @@ pub enum Rejection {
     DoesNotLogReplicated,
     /// It does not keep its position by GTID.
     NoGtid,
+    /// It replicates with filters, and others do not: it lacks data that they have.
+    LacksFiltered,
     /// It is in maintenance.
     InMaintenance {
         /// Who.
@@ -63,6 +65,27 @@ pub enum Rejection {
         /// What differs.
         what: String,
     },
+    /// It does not replicate (takeovers only).
+    DoesNotReplicate,
+    /// It is delayed by configuration (takeovers only).
+    Delayed {
+        /// By how many seconds.
+        secs: u64,
+    },
+    /// It replicates only part of what the primary has (takeovers only).
+    Partial,
+    /// It replicates from several sources (takeovers only).
+    SeveralSources,
+    /// It has transactions that the primary lacks: all others would get them (takeovers only).
+    Errant {
+        /// Which.
+        gtids: GtidSet,
+    },
+    /// It is of a newer release line than servers that would have to replicate from it (takeovers only).
+    NewerThan {
+        /// Those servers.
+        keys: Vec<InstanceKey>,
+    },
     /// It lacks transactions that no reachable replica which could serve them to it has.
     CannotCatchUp {
         /// What it lacks.
@@ -80,6 +103,7 @@ impl fmt::Display for Rejection {
             Self::NoBinaryLog => write!(out, "has no binary log"),
             Self::DoesNotLogReplicated => write!(out, "does not log what it replicates"),
             Self::NoGtid => write!(out, "does not use GTID"),
+            Self::LacksFiltered => write!(out, "replicates with filters, so it lacks data that others have"),
             Self::InMaintenance { owner } => write!(out, "in maintenance by {owner}"),
             Self::BrokenApplier { errno } => write!(out, "its applier is broken (error {errno})"),
             Self::OtherDataCenter { here, there } => write!(out, "data centre {here:?}, not {there:?}"),
@@ -88,6 +112,15 @@ impl fmt::Display for Rejection {
             Self::Lags { secs: None } => write!(out, "its lag is unknown"),
             Self::Unapplied => write!(out, "has not applied all it received"),
             Self::AheadOfOthers { what } => write!(out, "{what} than most of its siblings"),
+            Self::DoesNotReplicate => write!(out, "does not replicate"),
+            Self::Delayed { secs } => write!(out, "delayed by {secs} s"),
+            Self::Partial => write!(out, "has replication filters"),
+            Self::SeveralSources => write!(out, "replicates from several sources"),
+            Self::Errant { gtids } => write!(out, "has transactions that the primary lacks: {gtids}"),
+            Self::NewerThan { keys } => {
+                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+                write!(out, "of a newer version than what would replicate from it: {}", keys.join(", "))
+            }
             Self::CannotCatchUp { lacks } => write!(out, "lacks {lacks}, and nobody can serve it"),
         }
     }
@@ -107,6 +140,15 @@ pub struct Preference {
     pub rule: PromotionRule,
     /// Not in the data centre and environment of the failed primary.
     pub elsewhere: bool,
+    /// Could not wait for replicas as the failed primary did: it has no semi-synchronous source side.
+    #[serde(default)]
+    pub cannot_wait: bool,
+    /// Is no semi-synchronous replica, where the failed primary waited for such.
+    #[serde(default)]
+    pub asynchronous: bool,
+    /// Result of `DetectSemiSyncEnforcedQuery`, where the failed primary waited; the larger is the better.
+    #[serde(default)]
+    pub priority: Reverse<u32>,
     /// Has transactions of its own that the failed primary never had.
     pub errant: bool,
     /// Transactions that it lacks and would have to fetch from another replica first.
@@ -122,6 +164,70 @@ pub struct Preference {
     pub key: InstanceKey,
 }
 
+impl Preference {
+    /// Returns the first criterion, in words, by which this ranks below `better`.
+    fn why_below(&self, better: &Self) -> String {
+        let by = &better.key;
+        let line = |(major, minor): (u16, u16)| format!("{major}.{minor}");
+        let criteria = [
+            (self.not_asked_for == better.not_asked_for, format!("{by} was asked for")),
+            (self.downtimed == better.downtimed, "it is in downtime".to_owned()),
+            (self.slow == better.slow, "it is delayed by configuration, or lags".to_owned()),
+            (self.rule == better.rule, format!("{by} has the promotion rule {}, it has {}", better.rule, self.rule)),
+            (
+                self.elsewhere == better.elsewhere,
+                format!("{by} is in the data centre and environment of the failed primary, it is not"),
+            ),
+            (
+                self.cannot_wait == better.cannot_wait,
+                format!("{by} can wait for semi-synchronous replicas as a primary, it cannot"),
+            ),
+            (self.asynchronous == better.asynchronous, format!("{by} is a semi-synchronous replica, it is not")),
+            (
+                self.priority == better.priority,
+                format!("{by} has the semi-sync priority {}, it has {}", better.priority.0, self.priority.0),
+            ),
+            (self.errant == better.errant, "it has transactions that the failed primary never had".to_owned()),
+            (
+                self.lacks == better.lacks,
+                format!(
+                    "it would have to fetch {} transactions from another replica, {by} {}",
+                    self.lacks, better.lacks
+                ),
+            ),
+            (
+                self.format == better.format,
+                format!("{by} logs {}, it logs {}", better.format.0.as_str(), self.format.0.as_str()),
+            ),
+            (
+                self.line == better.line,
+                format!("{by} runs {}, it runs {}: the older serves the newer", line(better.line), line(self.line)),
+            ),
+            (
+                self.unapplied == better.unapplied,
+                format!("it has {} received transactions to apply, {by} has {}", self.unapplied, better.unapplied),
+            ),
+        ];
+        let decisive = criteria.into_iter().find(|(is_equal, _)| !is_equal);
+        decisive.map_or_else(|| format!("all else is equal, and {by} comes first by its address"), |(_, why)| why)
+    }
+}
+
+/// Why a replica that could be promoted is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outranked {
+    /// The one that is.
+    pub by: InstanceKey,
+    /// The first criterion by which it is preferred, in words.
+    pub why: String,
+}
+
+impl fmt::Display for Outranked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "ranks below {}: {}", self.by, self.why)
+    }
+}
+
 /// One replica, as a candidate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -135,6 +241,19 @@ pub struct Candidate {
     pub held: GtidSet,
     /// What it would have to fetch from another replica first.
     pub lacks: GtidSet,
+    /// Who is preferred to it, and why; none for the best, and for those that cannot be promoted.
+    #[serde(default)]
+    pub outranked: Option<Outranked>,
+}
+
+impl Candidate {
+    /// Returns why it is not the one, in words; nothing when it is.
+    pub fn why_not(&self) -> Option<String> {
+        match self.rejections.as_slice() {
+            [] => self.outranked.as_ref().map(ToString::to_string),
+            rejections => Some(rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        }
+    }
 }
 
 /// All replicas of a failed primary, as candidates.
@@ -168,15 +287,20 @@ impl Choice {
         let replicas: Vec<&Instance> = facts.replicas.iter().filter_map(|key| snapshot.instance(key)).collect();
         let answering: Vec<&Instance> = replicas.iter().copied().filter(|replica| answers(&replica.key)).collect();
         let failed = snapshot.instance(&facts.key);
+        // One that filters has each transaction, and not all that was in it: nobody can get that from it.
+        let all_filter = answering.iter().all(|replica| filters(replica));
+        let is_whole = |replica: &Instance| all_filter || !filters(replica) || asked == Some(&replica.key);
+        let answering: Vec<&Instance> = answering.into_iter().filter(|replica| is_whole(replica)).collect();
         let held_together =
             answering.iter().fold(GtidSet::default(), |held, replica| held.union(&rightful(replica, failed)));
         let judge =
             Judge { snapshot, policy, facts, failed, asked, answering: &answering, held_together: &held_together };
         let mut candidates: Vec<Candidate> =
-            replicas.iter().map(|replica| judge.candidate(replica, answers(&replica.key))).collect();
+            replicas.iter().map(|replica| judge.candidate(replica, answers(&replica.key), is_whole(replica))).collect();
         candidates.sort_by(|one, two| {
             (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
         });
+        rank_below_the_first(&mut candidates);
         let best = candidates.first().filter(|best| best.rejections.is_empty());
         let donor = best.filter(|best| !best.lacks.is_empty()).and_then(|best| judge.donor(&best.key, &best.lacks));
         Self { chosen: best.map(|best| best.key.clone()), donor, candidates, held_together }
@@ -194,15 +318,18 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn candidate(&self, replica: &Instance, answers: bool) -> Candidate {
+    fn candidate(&self, replica: &Instance, answers: bool, is_whole: bool) -> Candidate {
         let held = replica.held();
         let lacks = self.held_together.subtract(&held);
         let mut rejections = self.constraints(replica, answers, &held);
+        if answers && !is_whole {
+            rejections.push(Rejection::LacksFiltered);
+        }
         if answers && !lacks.is_empty() && self.donor(&replica.key, &lacks).is_none() {
             rejections.push(Rejection::CannotCatchUp { lacks: lacks.clone() });
         }
         let preference = self.preference(replica, &held, &lacks);
-        Candidate { key: replica.key.clone(), rejections, preference, held, lacks }
+        Candidate { key: replica.key.clone(), rejections, preference, held, lacks, outranked: None }
     }
 
     fn constraints(&self, replica: &Instance, answers: bool, held: &GtidSet) -> Vec<Rejection> {
@@ -273,12 +400,16 @@ impl Judge<'_> {
         let lags = replica.lag_secs().is_some_and(|lag| lag > self.policy.reasonable_lag.as_secs());
         let errant = !errant(held, self.failed).is_empty();
         let (here, there) = (&replica.placement, &self.facts.placement);
+        let waits = self.facts.semi_sync.source.enabled;
         Preference {
             not_asked_for: self.asked.is_some_and(|asked| asked != &replica.key),
             downtimed: self.snapshot.declared.downtime(&replica.key, self.snapshot.now).is_some(),
             slow: delayed || lags,
             rule: self.rule(&replica.key),
             elsewhere: here.data_center != there.data_center || here.environment != there.environment,
+            cannot_wait: waits && !replica.semi_sync.source.available,
+            asynchronous: waits && !replica.semi_sync.replica.enabled,
+            priority: Reverse(if waits { replica.semi_sync.priority } else { 0 }),
             errant,
             lacks: lacks.count(),
             format: Reverse(replica.binlog.format),
@@ -312,6 +443,20 @@ impl Judge<'_> {
         }
         self.facts.replicas.iter().find(|other| self.rule(other) == PromotionRule::Must).cloned()
     }
+}
+
+/// Says of each that could be promoted, and is not the first, what it lacks before the first.
+fn rank_below_the_first(candidates: &mut [Candidate]) {
+    let [best, others @ ..] = candidates else { return };
+    for other in others.iter_mut().filter(|other| other.rejections.is_empty()) {
+        let why = other.preference.why_below(&best.preference);
+        other.outranked = Some(Outranked { by: best.key.clone(), why });
+    }
+}
+
+/// True when some of what it receives is not applied (`Replicate_*`).
+fn filters(replica: &Instance) -> bool {
+    replica.channels.iter().any(|channel| channel.has_filters)
 }
 
 /// True when `replica` is about to apply, and so to log, what it received: only then can it pass it on.

@@ -4,9 +4,9 @@ use std::fmt;
 
 use analysis::Facts;
 use serde::{Deserialize, Serialize};
-use topology::{GtidSet, InstanceKey, Snapshot, Timestamp};
+use topology::{GtidSet, Instance, InstanceKey, Snapshot, Timestamp};
 
-use crate::Choice;
+use crate::{Choice, proof};
 
 /// What a promotion may lose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,19 +43,26 @@ impl Certificate {
         let holds = own.map_or_else(GtidSet::default, |own| own.held.clone()).union(&choice.held_together);
         let because = Vec::new();
         let mut certificate = Self { verdict: Verdict::NothingLost, because, holds, last_seen: facts.last_seen };
-        match proof(snapshot, facts, answers) {
+        match proof::of(snapshot, facts, &certificate.holds, answers) {
             Ok(sentences) => certificate.because = sentences,
             Err(gap) => {
-                let executed =
-                    snapshot.instance(&facts.key).map(|failed| failed.gtid.executed.clone()).unwrap_or_default();
                 certificate.because = vec![gap];
                 certificate.verdict = Verdict::MayLose {
-                    known: executed.subtract(&certificate.holds),
+                    known: known(snapshot, facts, answers).subtract(&certificate.holds),
                     after: origins(snapshot, facts, &certificate.holds),
                 };
             }
         }
         certificate
+    }
+
+    /// Returns the transactions that the old primary is known to have had and that the new one will lack; empty where it is
+    /// proved that nothing is lost.
+    pub fn known_lost(&self) -> GtidSet {
+        match &self.verdict {
+            Verdict::NothingLost => GtidSet::default(),
+            Verdict::MayLose { known, .. } => known.clone(),
+        }
     }
 
     /// True when no acknowledged transaction is lost.
@@ -83,71 +90,32 @@ impl fmt::Display for Certificate {
     }
 }
 
-/// Returns the sentences of the proof by lossless semi-synchronous replication, or what it lacks.
-///
-/// With `AFTER_SYNC` a commit is acknowledged to the client only after `wait_count` replicas have it in their relay logs
-/// (MySQL 8.4 Reference Manual, 19.4.10). So if fewer than `wait_count` of the semi-synchronous replicas are missing
-/// from those that were read since the failure, at least one that was read holds each acknowledged transaction.
-fn proof(snapshot: &Snapshot, facts: &Facts, answers: &dyn Fn(&InstanceKey) -> bool) -> Result<Vec<String>, String> {
-    let semi_sync = &facts.semi_sync;
-    if !semi_sync.source.enabled {
-        return Err("the old primary did not wait for replicas (semi-synchronous replication is off)".to_owned());
-    }
-    if !semi_sync.source.active {
-        return Err(
-            "semi-synchronous replication was degraded to asynchronous when the old primary was last seen".to_owned()
-        );
-    }
-    if !semi_sync.lossless {
-        return Err("the old primary made commits visible before replicas acknowledged them (wait point AFTER_COMMIT)"
-            .to_owned());
-    }
-    let ackers: Vec<&InstanceKey> = facts
-        .replicas
-        .iter()
-        .filter(|key| snapshot.instance(key).is_some_and(|replica| replica.semi_sync.replica.enabled))
-        .collect();
-    let missing = ackers.iter().filter(|key| !answers(key)).count();
-    let known = u32::try_from(ackers.len()).unwrap_or(u32::MAX);
-    if semi_sync.clients > known {
-        return Err(format!(
-            "the old primary had {} semi-synchronous replicas, of which only {known} are known",
-            semi_sync.clients
-        ));
-    }
-    if semi_sync.clients < semi_sync.wait_count {
-        return Err(format!(
-            "too few semi-synchronous replicas were connected ({} of {})",
-            semi_sync.clients, semi_sync.wait_count
-        ));
-    }
-    if missing >= semi_sync.wait_count as usize {
-        return Err(format!(
-            "{missing} semi-synchronous replicas do not answer, and {} acknowledgements sufficed",
-            semi_sync.wait_count
-        ));
-    }
-    let unseen_ms = match (facts.last_seen, facts.failing_since) {
-        (Some(seen), Some(failing)) => failing.since(seen).as_millis(),
-        _ => return Err("the old primary was never seen alive".to_owned()),
+/// Returns what the primary is known to have committed: what it was seen to have executed, and what replicas, also those that
+/// do not answer or lost it again, were seen to have received from it.
+fn known(snapshot: &Snapshot, facts: &Facts, answers: &dyn Fn(&InstanceKey) -> bool) -> GtidSet {
+    let Some(primary) = snapshot.get(&facts.key) else { return GtidSet::default() };
+    let Some(own) = &primary.instance else { return GtidSet::default() };
+    let origin = own.gtid_origin();
+    let replicas = facts.replicas.iter().filter_map(|key| snapshot.get(key));
+    let mut known = match facts.failing_since {
+        Some(_) => own.gtid.executed.clone(),
+        // While it lives, replicas were read before or after it was. What it had before each of them was read counts.
+        None => {
+            let read = replicas.clone().filter(|replica| answers(&replica.key)).filter_map(|replica| replica.seen);
+            let earliest = read.min().unwrap_or(snapshot.now);
+            proof::readings(primary)
+                .into_iter()
+                .find(|(at, _)| *at <= earliest)
+                .map(|(_, had)| had)
+                .cloned()
+                .unwrap_or_default()
+        }
     };
-    if u128::from(semi_sync.timeout_ms) <= unseen_ms {
-        return Err(format!(
-            "the old primary was last seen {unseen_ms} ms before its failure and degrades to asynchronous after {} ms",
-            semi_sync.timeout_ms
-        ));
+    for replica in replicas {
+        let held = replica.instance.as_deref().map(Instance::held).unwrap_or_default().union(&replica.ledger.lost);
+        known = known.union(&held.subtract(&held.without_uuid(&origin)));
     }
-    Ok(vec![
-        format!("each commit waited for {} of {known} semi-synchronous replicas (AFTER_SYNC)", semi_sync.wait_count),
-        format!(
-            "{} of these were read after the failure, and the new primary holds all that they received",
-            ackers.len() - missing
-        ),
-        format!(
-            "seen in effect {unseen_ms} ms before the failure, and it does not degrade within {} ms",
-            semi_sync.timeout_ms
-        ),
-    ])
+    known
 }
 
 /// Returns, for the origins that the failed primary wrote under, where its unknown transactions begin.

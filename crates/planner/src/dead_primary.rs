@@ -4,6 +4,8 @@
 //! another replica has → it applies all it received, while the old primary is fenced as far as it can be reached → it is
 //! promoted → the others move below it, and the world is told → lost servers are detached and put into downtime → hooks.
 
+use std::time::Duration;
+
 use analysis::{Facts, Policy, Testimony};
 use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
 
@@ -59,18 +61,24 @@ pub(crate) fn plan(
         [Action::Promote {
             server: successor.clone(),
             writable: policy.apply_promotion,
-            semi_sync: facts.semi_sync.source.enabled,
+            // One that cannot wait is promoted all the same; preferences put it last.
+            semi_sync: facts.semi_sync.source.enabled
+                && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available),
         }],
     );
+    let repoint = |replica: &&Instance| Action::Repoint {
+        replica: replica.key.clone(),
+        source: successor.clone(),
+        start: threads_to_start(replica),
+    };
+    let (late, prompt): (Vec<&Instance>, Vec<&Instance>) =
+        kept.into_iter().partition(|replica| is_late(replica, policy.postpone_above_lag));
     steps.stage(true, [Action::Publish { primary: successor.clone() }]);
-    steps.same_stage(
-        false,
-        kept.iter().map(|replica| Action::Repoint {
-            replica: replica.key.clone(),
-            source: successor.clone(),
-            start: threads_to_start(replica),
-        }),
-    );
+    steps.same_stage(false, prompt.iter().map(repoint));
+    steps.stage(false, late.iter().map(repoint));
+    if policy.detach_promoted && !policy.apply_promotion {
+        steps.stage(false, [Action::Detach { replica: successor.clone() }]);
+    }
     if policy.detach_lost {
         let reachable = lost.iter().filter(|lost| lost.is_reachable);
         steps.stage(false, reachable.map(|lost| Action::Detach { replica: lost.key.clone() }));
@@ -105,7 +113,7 @@ pub(crate) fn answers<'a>(snapshot: &'a Snapshot, facts: &'a Facts) -> impl Fn(&
 }
 
 /// Returns why `replica` cannot be attached below a server that holds `held` and has purged `purged`.
-fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option<String> {
+pub(crate) fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option<String> {
     let executed = &replica.gtid.executed;
     if !held.contains(executed) {
         return Some(format!("has transactions that the new primary lacks: {}", executed.subtract(held)));
@@ -118,8 +126,15 @@ fn cannot_follow(replica: &Instance, held: &GtidSet, purged: &GtidSet) -> Option
     (!needs.is_empty()).then(|| format!("needs transactions that the new primary has purged: {needs}"))
 }
 
+/// True when moving `replica` can wait: it is far behind, or delayed on purpose.
+fn is_late(replica: &Instance, limit: Option<Duration>) -> bool {
+    let Some(limit) = limit else { return false };
+    let delay = replica.channel().map_or(0, |channel| channel.delay_secs);
+    replica.lag_secs().unwrap_or(0).max(delay) >= limit.as_secs()
+}
+
 /// A receiver that an operator stopped stays stopped; so does an applier that was stopped without an error.
-fn threads_to_start(replica: &Instance) -> Threads {
+pub(crate) fn threads_to_start(replica: &Instance) -> Threads {
     let Some(channel) = replica.channel() else { return Threads { receiver: true, applier: true } };
     let applier_stopped = channel.applier == ThreadState::Stopped && channel.applier_errno == 0;
     Threads { receiver: Testimony::of(channel) != Testimony::Silent, applier: !applier_stopped }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use analysis::{Code, Diagnosis, Facts, Policy};
+use analysis::{Code, DataLoss, Diagnosis, Facts, Policy};
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Snapshot, Timestamp};
 
@@ -80,9 +80,30 @@ pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
         Err(hold) => Decision::Hold(hold),
         Ok(plan) => {
             let flaws = lint(&plan, snapshot);
-            if flaws.is_empty() { Decision::Act(Box::new(plan)) } else { Decision::Hold(Hold::UnsafePlan { flaws }) }
+            if !flaws.is_empty() {
+                return Decision::Hold(Hold::UnsafePlan { flaws });
+            }
+            match may_lose(&plan, &diagnosis.facts, context) {
+                Some(hold) => Decision::Hold(hold),
+                None => Decision::Act(Box::new(plan)),
+            }
         }
     }
+}
+
+/// Returns that `plan` may lose something, where `DataLossPolicy` does not allow it (yet) and nobody asks for it.
+fn may_lose(plan: &Plan, facts: &Facts, context: Context<'_>) -> Option<Hold> {
+    let Context { snapshot, policy, request, .. } = context;
+    let certificate = plan.certificate.as_ref().filter(|certificate| !certificate.proves_nothing_lost())?;
+    let until = match policy.data_loss {
+        DataLoss::Allow => return None,
+        DataLoss::Refuse => None,
+        DataLoss::Wait(span) => Some(facts.failing_since.unwrap_or(snapshot.now).plus(span)),
+    };
+    if request.forced || until.is_some_and(|until| until <= snapshot.now) {
+        return None;
+    }
+    Some(Hold::MayLose { successor: plan.successor.clone(), certificate: Box::new(certificate.clone()), until })
 }
 
 /// Returns the plan that would replace the server that `facts` are about, whether or not it failed.
@@ -131,7 +152,9 @@ fn too_few_witnesses(facts: &Facts) -> Option<Hold> {
 /// Returns why a diagnosis of this code leads to no recovery, whatever anybody asks.
 fn not_recoverable(code: Code) -> Hold {
     match code {
-        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas => Hold::NotWitnessed,
+        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas | Code::HungPrimary => {
+            Hold::NotWitnessed
+        }
         Code::DeadPrimaryAndReplicas => Hold::NobodyAnswers,
         Code::DeadPrimaryWithoutReplicas => Hold::NoReplicas,
         _ => Hold::NothingToRecover,

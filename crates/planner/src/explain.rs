@@ -2,7 +2,7 @@
 
 use analysis::{Diagnosis, Policy};
 use serde::{Deserialize, Serialize};
-use topology::{Cluster, Graph, InstanceKey, Snapshot};
+use topology::{Cluster, Graph, InstanceKey, ProbeFailure, Snapshot, Unreachable};
 
 use crate::decide::plan_for;
 use crate::{Certificate, Choice, Context, Decision, Hold, PastRecovery, Request, decide};
@@ -81,6 +81,8 @@ fn rehearse(primary: &Diagnosis, context: Context<'_>) -> Rehearsal {
     supposed.code = analysis::Code::DeadPrimary;
     // Every node of ours would see that, as this one does.
     supposed.facts.is_confirmed_dead = true;
+    let failure = ProbeFailure { kind: Unreachable::Refused, message: String::new(), partial: false };
+    supposed.facts.failure = Some(failure);
     supposed.facts.voters = 1;
     supposed.facts.elsewhere.clear();
     let hold = match decide(&supposed, context) {

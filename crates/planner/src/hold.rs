@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Choice, Flaw};
+use crate::{Certificate, Choice, Flaw, Obstacle};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,8 +108,19 @@ pub enum Hold {
         /// Why not.
         why: String,
     },
+    /// It is not proved that nothing acknowledged would be lost, and `DataLossPolicy` does not allow that, or not yet.
+    MayLose {
+        /// Who would be promoted.
+        successor: InstanceKey,
+        /// What may be lost, and why.
+        certificate: Box<Certificate>,
+        /// When it is allowed all the same; none where only a person may allow it.
+        until: Option<Timestamp>,
+    },
     /// Replicas do not use GTID.
     NoGtid,
+    /// A takeover that somebody asked for is not possible as things stand.
+    Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
     UnsafePlan {
         /// What is wrong with it.
@@ -132,11 +143,13 @@ impl Hold {
             Self::NotAutomated { .. }
             | Self::Downtimed { .. }
             | Self::RestartGrace { .. }
+            | Self::MayLose { .. }
             | Self::TooFewWitnesses { .. } => Some(format!("orchestrator-client -c recover -i {subject}")),
             Self::Cooldown { .. } => {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
             }
             Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
+            Self::Obstacle(obstacle) => obstacle.remedy(),
             _ => None,
         }
     }
@@ -203,6 +216,15 @@ impl fmt::Display for Hold {
                 Ok(())
             }
             Self::WrongCandidate { asked, why } => write!(out, "{asked} cannot be promoted: {why}"),
+            Self::MayLose { successor, certificate, until } => {
+                let policy = if until.is_some() { "waits for the proof" } else { "leaves that to a person" };
+                write!(
+                    out,
+                    "to promote {successor} may lose acknowledged transactions, and DataLossPolicy {policy}: "
+                )?;
+                write!(out, "{certificate}")
+            }
+            Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
             Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();

@@ -54,10 +54,14 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot) -> Vec<Flaw> {
     let stage_of =
         |wanted: fn(&Action) -> bool| plan.steps.iter().find(|step| wanted(&step.action)).map(|step| step.stage);
     let promotes = stage_of(|action| matches!(action, Action::Promote { .. })).unwrap_or(u32::MAX);
-    if stage_of(|action| matches!(action, Action::Fence { .. })).is_none_or(|stage| stage >= promotes) {
+    if stage_of(|action| matches!(action, Action::Fence { .. } | Action::Freeze { .. }))
+        .is_none_or(|stage| stage >= promotes)
+    {
         flaws.push(Flaw::PromotesUnfenced);
     }
-    if stage_of(|action| matches!(action, Action::Drain { .. })).is_none_or(|stage| stage >= promotes) {
+    if stage_of(|action| matches!(action, Action::Drain { .. } | Action::FollowToEnd { .. }))
+        .is_none_or(|stage| stage >= promotes)
+    {
         flaws.push(Flaw::PromotesUndrained);
     }
     let graph = Graph::of(snapshot);
@@ -72,9 +76,12 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot) -> Vec<Flaw> {
                     flaws.push(Flaw::SecondWritable(server.clone()));
                 }
             }
-            Action::Repoint { replica, source, .. } => {
+            Action::Repoint { replica, source, .. } | Action::Relocate { replica, to: source, .. } => {
                 settled.insert(replica);
                 flaws.extend(flaw_of_move(plan, snapshot, &graph, replica, source));
+            }
+            Action::Attach { server, source, .. } if (server, source) != (&plan.failed, &plan.successor) => {
+                flaws.push(Flaw::StrayTree(server.clone()));
             }
             _ => {}
         }

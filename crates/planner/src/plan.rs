@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use analysis::Code;
 use serde::{Deserialize, Serialize};
-use topology::{GtidSet, InstanceKey, ServerUuid};
+use topology::{GtidSet, InstanceKey, ServerUuid, TlsProfile};
 
 use crate::{Certificate, Choice};
 
@@ -59,6 +59,28 @@ pub struct Threads {
     pub receiver: bool,
     /// Start the applier.
     pub applier: bool,
+}
+
+/// For how many semi-synchronous replicas a source waits, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acks {
+    /// It waits at all.
+    pub enabled: bool,
+    /// For how many.
+    pub wait_count: u32,
+    /// For how long, before it degrades to asynchronous.
+    pub timeout_ms: u64,
+    /// Before a commit becomes visible (`AFTER_SYNC`).
+    pub lossless: bool,
+}
+
+/// Which sides of semi-synchronous replication are enabled on a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sides {
+    /// It waits for replicas.
+    pub source: bool,
+    /// It acknowledges what it receives.
+    pub replica: bool,
 }
 
 /// What one step does. Each is idempotent: doing it twice leaves the servers as doing it once.
@@ -120,6 +142,73 @@ pub enum Action {
     Detach {
         /// The replica.
         replica: InstanceKey,
+    },
+    /// Waits until the candidate follows the living primary so closely that writes need not be refused for long.
+    Approach {
+        /// The candidate.
+        candidate: InstanceKey,
+        /// The primary.
+        primary: InstanceKey,
+        /// How long that may take.
+        within: Duration,
+    },
+    /// Moves a replica of the old primary, which lives, below the new one, as soon as that has all that the replica has.
+    Relocate {
+        /// The replica.
+        replica: InstanceKey,
+        /// The old primary.
+        from: InstanceKey,
+        /// The new one.
+        to: InstanceKey,
+        /// What to start afterwards.
+        start: Threads,
+    },
+    /// Makes the living primary refuse all writes and waits for those under way; what blocks that is killed.
+    Freeze {
+        /// The old primary.
+        server: InstanceKey,
+        /// Its identity.
+        uuid: Option<ServerUuid>,
+        /// How long writes may be refused before a new primary takes them; if that is not enough, all is undone.
+        budget: Duration,
+    },
+    /// Lets the candidate apply all that the frozen primary executed, and sees that the primary stands still.
+    FollowToEnd {
+        /// The candidate.
+        candidate: InstanceKey,
+        /// The old primary.
+        primary: InstanceKey,
+    },
+    /// Configures the frozen primary as a replica of the new one, without starting it.
+    Attach {
+        /// The old primary.
+        server: InstanceKey,
+        /// The new one, which still replicates from it: their account is taken over.
+        source: InstanceKey,
+        /// How the new one connects to the old one: the old one will connect so to it. None where the old one
+        /// replicates from the new one already (co-primaries).
+        tls: Option<Box<TlsProfile>>,
+        /// The old primary's semi-synchronous replication until now.
+        before: Sides,
+        /// And from now on.
+        after: Sides,
+    },
+    /// Starts replication on the old primary, which is attached to the new one.
+    Start {
+        /// The old primary.
+        replica: InstanceKey,
+    },
+    /// Sees that a candidate may be opened: as many replicas as its commits must wait for are connected, and the old
+    /// primary still stands where it stood.
+    Ready {
+        /// The candidate.
+        candidate: InstanceKey,
+        /// The old primary.
+        primary: InstanceKey,
+        /// How the candidate's commits have to wait; none where those of the old primary did not.
+        acks: Option<Acks>,
+        /// How they waited before.
+        before: Acks,
     },
     /// Tells the world who the primary is: cluster name and alias, key-value pairs.
     Publish {
@@ -302,18 +391,28 @@ impl Plan {
 impl Action {
     /// True when it changes a MySQL server.
     pub fn changes_a_server(&self) -> bool {
-        !matches!(self, Self::RunHooks(_) | Self::Publish { .. } | Self::Downtime { .. })
+        !matches!(self, Self::RunHooks(_) | Self::Approach { .. } | Self::Publish { .. } | Self::Downtime { .. })
     }
 
     /// Returns the server it concerns, if it is one.
     pub fn server(&self) -> Option<&InstanceKey> {
         match self {
             Self::RunHooks(_) => None,
-            Self::StopReceiver { replica, .. } | Self::Repoint { replica, .. } | Self::Detach { replica } => {
-                Some(replica)
-            }
-            Self::CatchUp { candidate, .. } | Self::Drain { candidate, .. } => Some(candidate),
-            Self::Fence { server, .. } | Self::Promote { server, .. } | Self::Downtime { server, .. } => Some(server),
+            Self::StopReceiver { replica, .. }
+            | Self::Repoint { replica, .. }
+            | Self::Relocate { replica, .. }
+            | Self::Start { replica }
+            | Self::Detach { replica } => Some(replica),
+            Self::CatchUp { candidate, .. }
+            | Self::Drain { candidate, .. }
+            | Self::Approach { candidate, .. }
+            | Self::FollowToEnd { candidate, .. }
+            | Self::Ready { candidate, .. } => Some(candidate),
+            Self::Fence { server, .. }
+            | Self::Freeze { server, .. }
+            | Self::Attach { server, .. }
+            | Self::Promote { server, .. }
+            | Self::Downtime { server, .. } => Some(server),
             Self::Publish { primary } => Some(primary),
         }
     }
@@ -335,7 +434,23 @@ impl fmt::Display for Action {
                 write!(out, "promote {server}, leaving replication and read_only to the operator")
             }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
-            Self::Detach { replica } => write!(out, "detach the lost replica {replica}"),
+            Self::Detach { replica } => write!(out, "detach {replica} from its source"),
+            Self::Approach { candidate, primary, .. } => {
+                write!(out, "wait until {candidate} follows {primary} closely")
+            }
+            Self::Relocate { replica, to, .. } => write!(out, "move {replica} below {to}"),
+            Self::Freeze { server, .. } => write!(out, "freeze {server}: refuse all writes, wait for those under way"),
+            Self::FollowToEnd { candidate, primary } => {
+                write!(out, "let {candidate} apply all that {primary} executed")
+            }
+            Self::Attach { server, source, .. } => write!(out, "configure {server} as a replica of {source}"),
+            Self::Start { replica } => write!(out, "start replication on {replica}"),
+            Self::Ready { candidate, primary, acks: Some(acks), .. } => write!(
+                out,
+                "let commits on {candidate} wait for {} replicas, see them connected and {primary} standing still",
+                acks.wait_count
+            ),
+            Self::Ready { primary, .. } => write!(out, "see that {primary} stands still"),
             Self::Publish { primary } => write!(out, "publish {primary} as the primary"),
             Self::Downtime { server, .. } => write!(out, "put {server} into downtime (lost-in-recovery)"),
         }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use analysis::{ClusterFilter, KeyFilter, Policy};
+use analysis::{ClusterFilter, DataLoss, KeyFilter, Policy};
 use goldenscript::{ArgumentConsumer, Command};
 use planner::{Context, Decision, Kind, PastRecovery, Request};
 use topology::{
@@ -40,6 +40,8 @@ struct Story {
     policy: Policy,
     past: Vec<PastRecovery>,
     voters: usize,
+    /// What was seen when all were last looked at.
+    looked: BTreeMap<InstanceKey, (Arc<Instance>, Timestamp)>,
 }
 
 impl Default for Story {
@@ -52,6 +54,7 @@ impl Default for Story {
             policy: Policy { recovers_primary, ..Policy::default() },
             past: Vec::new(),
             voters: 1,
+            looked: BTreeMap::new(),
         }
     }
 }
@@ -73,6 +76,7 @@ impl goldenscript::Runner for Story {
                 String::new()
             }
             "node" => self.node(&mut args)?,
+            "look" => self.look(&mut args),
             "lose" => self.lose(&mut args)?,
             "demoted" => self.demoted(&mut args)?,
             "downtime" => self.downtime(&mut args)?,
@@ -85,7 +89,12 @@ impl goldenscript::Runner for Story {
             }
             "policy" => self.configure(&mut args)?,
             "wait" => {
-                self.now = self.now.plus(Duration::from_millis(args.next_pos().ok_or("how many ms?")?.value.parse()?));
+                let span = Duration::from_millis(args.next_pos().ok_or("how many ms?")?.value.parse()?);
+                self.now = self.now.plus(span);
+                for watched in self.servers.values_mut() {
+                    let instance = watched.instance.as_mut().ok_or("it was never seen")?;
+                    Arc::make_mut(instance).uptime_secs += span.as_secs();
+                }
                 String::new()
             }
             "diagnose" => self.diagnose(),
@@ -149,11 +158,13 @@ impl Story {
                 instance.semi_sync.timeout_ms = 10_000;
                 instance.semi_sync.lossless = true;
                 instance.semi_sync.clients = if semi_sync > 0 { u32::try_from(replicas.len())? } else { 0 };
+                instance.semi_sync.waiting_sessions = Some(0);
                 let on = semi_sync > 0;
                 instance.semi_sync.source = SemiSyncRole { available: on, enabled: on, active: on, new_names: true };
             } else {
                 instance.channels.push(channel(&primary, is_mariadb));
                 let on = semi_sync > 0;
+                instance.semi_sync.source.available = on;
                 instance.semi_sync.replica = SemiSyncRole { available: on, enabled: on, active: on, new_names: true };
             }
             let watched = Watched {
@@ -221,6 +232,27 @@ impl Story {
         Ok(String::new())
     }
 
+    /// All that answer, or the one that is named, are probed now, and what is remembered of them is brought up to date.
+    fn look(&mut self, args: &mut ArgumentConsumer) -> String {
+        let named = args.next_pos().map(|arg| key(&arg.value));
+        let answering = self.servers.values().filter(|watched| watched.failure.is_none());
+        let meant =
+            answering.map(|watched| watched.key.clone()).filter(|key| named.as_ref().is_none_or(|one| one == key));
+        for key in meant.collect::<Vec<_>>() {
+            self.probe(&key);
+        }
+        String::new()
+    }
+
+    fn probe(&mut self, key: &InstanceKey) {
+        let Some(watched) = self.servers.get_mut(key) else { return };
+        let instance = watched.instance.as_mut().expect("seen");
+        let before = self.looked.get(key).map(|(instance, then)| (instance.as_ref(), *then));
+        watched.ledger = watched.ledger.after(before, instance, self.now);
+        watched.seen = Some(self.now);
+        self.looked.insert(key.clone(), (Arc::clone(instance), self.now));
+    }
+
     /// A server fails now. Replicas that are read afterwards know it, unless `replicas=believe`.
     fn fail(&mut self, args: &mut ArgumentConsumer, kind: Unreachable, failures: u32) -> Result<String, Failure> {
         let server = key(&args.next_pos().ok_or("who?")?.value);
@@ -231,9 +263,8 @@ impl Story {
         failed.failure = Some(ProbeFailure { kind, message: kind.to_string(), partial: false });
         failed.failing_since = Some(since);
         failed.failures = failures;
-        let now = self.now;
+        failed.ledger.failed(kind, since);
         for watched in self.servers.values_mut().filter(|watched| watched.key != server && watched.failure.is_none()) {
-            watched.seen = Some(now);
             let instance = Arc::make_mut(watched.instance.as_mut().expect("seen"));
             for channel in instance.channels.iter_mut().filter(|channel| channel.source == server) {
                 if !believe && channel.receiver == ThreadState::Running {
@@ -242,6 +273,13 @@ impl Story {
                 }
             }
         }
+        let others: Vec<InstanceKey> = self
+            .servers
+            .values()
+            .filter(|watched| watched.failure.is_none())
+            .map(|watched| watched.key.clone())
+            .collect();
+        others.iter().for_each(|other| self.probe(other));
         Ok(String::new())
     }
 
@@ -277,6 +315,9 @@ impl Story {
         lost.failure = Some(ProbeFailure { kind, message: kind.to_string(), partial: false });
         lost.failing_since = Some(self.now);
         lost.failures = 2;
+        if lookup(args, "refused").is_some() {
+            lost.ledger.failed(Unreachable::Refused, self.now);
+        }
         Ok(String::new())
     }
 
@@ -352,6 +393,18 @@ impl Story {
                 Some("same-data-center") => self.policy.same_data_center = value == "true",
                 Some("max-lag-secs") => self.policy.max_promotion_lag = Some(Duration::from_secs(value.parse()?)),
                 Some("refuse-unapplied") => self.policy.refuse_unapplied = value == "true",
+                Some("data-loss") => {
+                    self.policy.data_loss = match value.as_str() {
+                        "allow" => DataLoss::Allow,
+                        "refuse" => DataLoss::Refuse,
+                        secs => DataLoss::Wait(Duration::from_secs(secs.parse()?)),
+                    }
+                }
+                Some("postpone-lag-secs") => {
+                    self.policy.postpone_above_lag = Some(Duration::from_secs(value.parse()?));
+                }
+                Some("apply-promotion") => self.policy.apply_promotion = value == "true",
+                Some("detach-promoted") => self.policy.detach_promoted = value == "true",
                 Some("detach-lost") => self.policy.detach_lost = value == "true",
                 other => return Err(format!("unknown policy {other:?}").into()),
             }
@@ -415,12 +468,11 @@ impl Story {
             writeln!(text, "would hold: {hold}")?;
         }
         for candidate in rehearsal.choice.candidates {
-            let why: Vec<String> = candidate.rejections.iter().map(ToString::to_string).collect();
             writeln!(
                 text,
                 "candidate {}: {}",
                 candidate.key.host,
-                if why.is_empty() { "fit".to_owned() } else { why.join(", ") }
+                candidate.why_not().unwrap_or_else(|| "fit".to_owned())
             )?;
         }
         if let Some(certificate) = rehearsal.certificate {
@@ -460,6 +512,7 @@ fn healthy(server: &InstanceKey, is_mariadb: bool) -> Instance {
         key: server.clone(),
         uuid: if is_mariadb { None } else { ServerUuid::new(&uuid(server)) },
         server_id: number(server),
+        uptime_secs: 86_400,
         version: Version::parse(version, ""),
         writes: WritePolicy::ReadOnly,
         binlog: Binlog { enabled: true, logs_replica_updates: true, ..Binlog::default() },
@@ -495,6 +548,18 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         "logs-updates" => instance.binlog.logs_replica_updates = value == "true",
         "executed" => instance.gtid.executed = GtidSet::parse(value).unwrap(),
         "purged" => instance.gtid.purged = GtidSet::parse(value).unwrap(),
+        "uptime" => instance.uptime_secs = value.parse().unwrap(),
+        "filters" => instance.channels[0].has_filters = value == "true",
+        "acknowledged" => instance.semi_sync.acknowledged = value.parse().unwrap(),
+        "unacknowledged" => instance.semi_sync.unacknowledged = value.parse().unwrap(),
+        "waiting" => instance.semi_sync.waiting_sessions = Some(value.parse().unwrap()),
+        "wait-count" => instance.semi_sync.wait_count = value.parse().unwrap(),
+        "clients" => instance.semi_sync.clients = value.parse().unwrap(),
+        "timeout-ms" => instance.semi_sync.timeout_ms = value.parse().unwrap(),
+        "lossless" => instance.semi_sync.lossless = value == "true",
+        "gives-up-alone" => instance.semi_sync.gives_up_alone = value == "true",
+        "semi-sync-source" => instance.semi_sync.source.available = value == "true",
+        "semi-sync-priority" => instance.semi_sync.priority = value.parse().unwrap(),
         "semi-sync-status" => instance.semi_sync.source.active = value == "true",
         "semi-sync" => instance.semi_sync.replica.enabled = value == "true",
         "flavor" => instance.version.flavor = if value == "percona" { Flavor::Percona } else { Flavor::MySql },

@@ -77,6 +77,22 @@ impl Graph {
         self.source(key).and_then(|source| self.source(source)).is_some_and(|source| source == key)
     }
 
+    /// Returns the others of the ring in which `key` replicates from itself by way of them, nearest source first. Empty
+    /// for one that is in no ring.
+    pub fn ring(&self, key: &InstanceKey) -> Vec<InstanceKey> {
+        let mut others = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut next = self.source(key);
+        while let Some(source) = next.filter(|source| *source != key) {
+            if !seen.insert(source) {
+                return Vec::new();
+            }
+            others.push(source.clone());
+            next = self.source(source);
+        }
+        if next.is_some() { others } else { Vec::new() }
+    }
+
     /// Returns the number of steps from the head of its cluster.
     pub fn depth(&self, key: &InstanceKey) -> u32 {
         self.depth.get(key).copied().unwrap_or(0)
@@ -145,8 +161,8 @@ impl Graph {
         let head = members
             .iter()
             .find(|key| self.source(key).is_none())
-            .or_else(|| members.iter().find(|key| self.is_in_ring(key) && writable(key)))
-            .or_else(|| members.iter().find(|key| self.is_in_ring(key)))
+            .or_else(|| members.iter().find(|key| !self.ring(key).is_empty() && writable(key)))
+            .or_else(|| members.iter().find(|key| !self.ring(key).is_empty()))
             .unwrap_or(&members[0])
             .clone();
         let name = head.to_string();
@@ -164,21 +180,6 @@ impl Graph {
             head,
             members,
         }
-    }
-
-    fn is_in_ring(&self, key: &InstanceKey) -> bool {
-        let mut seen = BTreeSet::new();
-        let mut next = self.source(key);
-        while let Some(source) = next {
-            if source == key {
-                return true;
-            }
-            if !seen.insert(source) {
-                return false;
-            }
-            next = self.source(source);
-        }
-        false
     }
 }
 

@@ -305,6 +305,16 @@ pub struct SemiSync {
     /// `Rpl_semi_sync_source_no_tx`: commits that no replica acknowledged since the server started. Not 0 means that
     /// the source degraded to asynchronous at some time.
     pub unacknowledged: u64,
+    /// `Rpl_semi_sync_source_wait_sessions`: sessions whose commit waits for an acknowledgement now; none where unknown.
+    #[serde(default)]
+    pub waiting_sessions: Option<u32>,
+    /// `Rpl_semi_sync_source_yes_tx`: commits that were acknowledged since the server started.
+    #[serde(default)]
+    pub acknowledged: u64,
+    /// `rpl_semi_sync_source_wait_no_replica` is off: with too few replicas connected, the source falls back to
+    /// asynchronous at once, and not after the timeout.
+    #[serde(default)]
+    pub gives_up_alone: bool,
 }
 
 /// One side of semi-synchronous replication.
@@ -407,6 +417,12 @@ impl Instance {
     /// Returns replication lag in seconds: the custom query's where there is one, else the server's.
     pub fn lag_secs(&self) -> Option<u64> {
         self.labels.lag_secs.or_else(|| self.channel().and_then(|channel| channel.lag_secs))
+    }
+
+    /// True when `later` has the same end of its binary log, and semi-synchronous replication in the same state.
+    pub fn stands_where(&self, later: &Self) -> bool {
+        let of_source = |own: &Self| (own.semi_sync.source, own.semi_sync.wait_count, own.semi_sync.clients);
+        self.binlog.coordinates == later.binlog.coordinates && of_source(self) == of_source(later)
     }
 
     /// True when `other` is the same server as this: same UUID or, where a server has none, same `server_id` at the

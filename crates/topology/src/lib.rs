@@ -14,6 +14,7 @@ mod graph;
 pub mod gtid;
 mod instance;
 mod key;
+mod ledger;
 mod observation;
 mod snapshot;
 mod time;
@@ -28,6 +29,7 @@ pub use instance::{
     SemiSyncRole, ServerUuid, ThreadState, TlsProfile, WritePolicy,
 };
 pub use key::{InstanceKey, KeyError};
+pub use ledger::{Ledger, Reading};
 pub use observation::{NodeSays, NodeView, Observation, ProbeFailure, Sight, Unreachable};
 pub use snapshot::{Snapshot, Watched};
 pub use time::Timestamp;

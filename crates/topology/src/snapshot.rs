@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Declared, Instance, InstanceKey, NodeView, ProbeFailure, PromotionRule, Timestamp};
+use crate::{Declared, Instance, InstanceKey, Ledger, NodeView, ProbeFailure, PromotionRule, Timestamp};
 
 /// What is known of one address, from all its probes so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub struct Watched {
     pub failures: u32,
     /// How long the last good probe took, in microseconds.
     pub latency_us: u64,
+    /// When the end of its binary log or the state of its semi-synchronous replication last changed, as far as good
+    /// probes saw. [`Timestamp::FIRST`] where it is only known that this was long ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged_since: Option<Timestamp>,
     /// When this address was first heard of.
     pub first_heard: Timestamp,
     /// When the receivers of its replicas were last restarted to see whether they can connect.
@@ -35,6 +39,9 @@ pub struct Watched {
     /// What other nodes of ours last said of it, by their addresses; empty while nobody was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elsewhere: Vec<NodeView>,
+    /// What is remembered of it from probes before the last.
+    #[serde(default)]
+    pub ledger: Ledger,
 }
 
 impl Watched {

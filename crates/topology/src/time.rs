@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// Before everything else: longer ago than any span that is asked for.
+    pub const FIRST: Self = Self(i64::MIN);
+
     /// Returns the moment of whole `seconds` since 1970-01-01 UTC.
     pub const fn from_secs(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))

@@ -14,6 +14,8 @@ pub enum Flavor {
     Percona,
     /// MariaDB: the version text names it.
     MariaDb,
+    /// MaxScale as a binlog server: the version text names it. It relays binary logs and holds no data.
+    MaxScale,
 }
 
 impl fmt::Display for Flavor {
@@ -22,6 +24,7 @@ impl fmt::Display for Flavor {
             Self::MySql => "MySQL",
             Self::Percona => "Percona",
             Self::MariaDb => "MariaDB",
+            Self::MaxScale => "MaxScale",
         })
     }
 }
@@ -40,7 +43,9 @@ pub struct Version {
 impl Version {
     /// Reads `@@version` and `@@version_comment`. Numbers that are missing or not numbers are 0.
     pub fn parse(version: &str, comment: &str) -> Self {
-        let flavor = if version.contains("MariaDB") {
+        let flavor = if version.to_ascii_lowercase().contains("maxscale") {
+            Flavor::MaxScale
+        } else if version.contains("MariaDB") {
             Flavor::MariaDb
         } else if comment.contains("Percona") {
             Flavor::Percona
@@ -59,9 +64,14 @@ impl Version {
         self.flavor == Flavor::MariaDb
     }
 
+    /// True for a server that only relays binary logs.
+    pub fn is_binlog_server(&self) -> bool {
+        self.flavor == Flavor::MaxScale
+    }
+
     /// True when this is MySQL or Percona Server of at least the given version.
     pub fn is_mysql_at_least(&self, major: u16, minor: u16, patch: u16) -> bool {
-        !self.is_mariadb() && self.number >= (major, minor, patch)
+        !self.is_mariadb() && !self.is_binlog_server() && self.number >= (major, minor, patch)
     }
 
     /// Returns `(major, minor)`, the release line that decides who may replicate from whom.
@@ -89,5 +99,6 @@ mod tests {
         assert_eq!(Version::parse("5.5.5-10.1.48-MariaDB", "").number, (10, 1, 48));
         assert_eq!(Version::parse("9.7.4-2", "(Debian)").number, (9, 7, 4));
         assert_eq!(Version::parse("", "").number, (0, 0, 0));
+        assert!(Version::parse("10.2.1-maxscale", "").is_binlog_server());
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Evidence: last probe good; read-only; at least one replica replicates.
 //! Look-alikes: a planned switchover in its frozen moment; a fenced old primary (which is recorded as demoted).
+//! Recovery: make it writable.
 //! Compat code: `NoWriteableMasterStructureWarning`.
 
 use super::Rule;
@@ -12,7 +13,7 @@ pub(crate) const RULE: Rule = Rule { code: Code::NoWritablePrimary, priority: 11
 
 fn examine(facts: &Facts) -> bool {
     facts.recovers_non_writable
-        && facts.is_primary
+        && facts.heads_tree()
         && facts.is_valid
         && facts.is_read_only
         && facts.replicating_replicas > 0

@@ -11,6 +11,8 @@ pub(crate) fn entry(diagnosis: &Diagnosis, node: &NodeId) -> ReplicationAnalysis
     let mut shown = about_itself(facts);
     put_replicas(&mut shown, facts);
     put_downtime(&mut shown, facts);
+    shown.is_replicas_downtimed = diagnosis.is_in_downtime_of_replicas();
+    shown.skippable_due_to_downtime = diagnosis.is_skippable();
     shown.analyzed_instance_key = Key::from(&diagnosis.subject);
     shown.analysis = diagnosis.code.compat().to_owned();
     shown.description = diagnosis.code.description().to_owned();
@@ -49,6 +51,10 @@ fn about_itself(facts: &Facts) -> ReplicationAnalysis {
         semi_sync_master_clients: u64::from(facts.semi_sync.clients),
         gtid_mode: facts.gtid_mode.as_str().to_owned(),
         is_read_only: facts.is_read_only,
+        is_binlog_server: facts.is_binlog_server,
+        // Other nodes of ours that cannot reach it either, where they were asked.
+        count_additional_agreeing_nodes: facts.quorum().affirm.saturating_sub(usize::from(facts.is_confirmed_dead))
+            as i64,
         ..ReplicationAnalysis::default()
     }
 }
@@ -57,12 +63,13 @@ fn put_replicas(shown: &mut ReplicationAnalysis, facts: &Facts) {
     let [statement, mixed, row] = facts.logging_by_format;
     let all_by = |count: usize| count > 0 && count == facts.valid_replicas;
     let (least, most) = facts.replica_gtid_modes.unwrap_or((GtidMode::None, GtidMode::None));
+    shown.binlog_server_immediate_topology = all_by(facts.binlog_server_replicas);
     shown.replicas = facts.replicas.iter().map(Key::from).collect();
     shown.slave_hosts = shown.replicas.clone();
     shown.count_replicas = facts.replicas.len() as u64;
     shown.count_valid_replicas = facts.valid_replicas as u64;
     shown.count_valid_replicating_replicas = facts.replicating_replicas as u64;
-    shown.count_replicas_failing_to_connect_to_master = facts.cut_off_replicas() as u64;
+    shown.count_replicas_failing_to_connect_to_master = facts.failing_replicas as u64;
     shown.count_downtimed_replicas = facts.downtimed_replicas as u64;
     shown.oracle_gtid_immediate_topology = all_by(facts.mysql_gtid_replicas);
     shown.mariadb_gtid_immediate_topology = all_by(facts.mariadb_gtid_replicas);
@@ -81,8 +88,6 @@ fn put_replicas(shown: &mut ReplicationAnalysis, facts: &Facts) {
 
 fn put_downtime(shown: &mut ReplicationAnalysis, facts: &Facts) {
     shown.is_downtimed = facts.downtime_ends.is_some();
-    shown.is_replicas_downtimed = !facts.replicas.is_empty() && facts.downtimed_replicas == facts.replicas.len();
-    shown.skippable_due_to_downtime = shown.is_downtimed;
     if let Some(ends) = facts.downtime_ends {
         shown.downtime_end_timestamp = computed_time(ends);
         shown.downtime_remaining_seconds = i64::try_from(ends.since(facts.at).as_secs()).unwrap_or(i64::MAX);

@@ -40,6 +40,14 @@ fn impossible_combinations_are_refused() {
             "orc.json:1: FailMasterPromotionOnLagMinutes needs ReplicationLagQuery: give one, or set it to 0",
         ),
         (
+            "{\"DataLossPolicy\": \"never\"}",
+            "orc.json:1: DataLossPolicy: expected \"allow\", \"refuse\" or \"wait:N\" with a number of seconds, found \"never\"",
+        ),
+        (
+            "{\"DataLossPolicy\": \"wait:\"}",
+            "orc.json:1: DataLossPolicy: expected \"allow\", \"refuse\" or \"wait:N\" with a number of seconds, found \"wait:\"",
+        ),
+        (
             "{\"BackendDB\": \"sqlite3\"}",
             "orc.json:1: BackendDB \"sqlite\" needs SQLite3DataFile: set it to the path of the file",
         ),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use topology::{BinlogCoordinates, InstanceKey};
+use topology::{BinlogCoordinates, InstanceKey, TlsProfile};
 
 use super::{Dialect, Thread};
 use crate::access::Secret;
@@ -17,6 +17,7 @@ pub(crate) struct Repoint<'a> {
     /// Seconds. Naming a host makes both flavours fall back to their default, so it is named again.
     pub(crate) heartbeat: Option<&'a str>,
     pub(crate) get_public_key: bool,
+    pub(crate) tls: Option<&'a TlsProfile>,
 }
 
 /// Where a channel goes on from.
@@ -121,6 +122,9 @@ impl Dialect {
         if change.get_public_key && self.says_source() {
             parts.push("get_source_public_key=1".to_owned());
         }
+        if let Some(tls) = change.tls {
+            parts.extend(self.tls_options(word, tls));
+        }
         match (change.position, self.is_mariadb()) {
             (Position::Keep, _) => {}
             (Position::Gtid, true) => parts.push("master_use_gtid=slave_pos".to_owned()),
@@ -138,6 +142,31 @@ impl Dialect {
             }
         }
         format!("{verb} to {}{}", parts.join(", "), self.for_channel(channel))
+    }
+
+    /// Says in full how a channel connects: off is said too, as newer versions encrypt by themselves.
+    fn tls_options(&self, word: &str, tls: &TlsProfile) -> Vec<String> {
+        if !tls.enabled {
+            return vec![format!("{word}_ssl=0")];
+        }
+        let mut parts = vec![format!("{word}_ssl=1")];
+        let texts = [
+            ("ssl_ca", &tls.ca_file),
+            ("ssl_capath", &tls.ca_path),
+            ("ssl_cert", &tls.cert),
+            ("ssl_cipher", &tls.cipher),
+            ("ssl_key", &tls.key),
+            ("ssl_crl", &tls.crl),
+            ("ssl_crlpath", &tls.crl_path),
+            ("tls_version", &tls.tls_version),
+        ];
+        let named =
+            texts.into_iter().filter(|(name, text)| !text.is_empty() && !(self.is_mariadb() && *name == "tls_version"));
+        parts.extend(named.map(|(name, text)| format!("{word}_{name}={}", literal(text))));
+        if let Some(verify) = tls.verify_server_cert {
+            parts.push(format!("{word}_ssl_verify_server_cert={}", u8::from(verify)));
+        }
+        parts
     }
 
     /// Waits for a set of transactions to be applied: 0 when they are, else something else.

@@ -39,11 +39,13 @@ const CHANGING: &[&str] = &[
     "rpl_semi_sync_master_enabled",
     "rpl_semi_sync_master_timeout",
     "rpl_semi_sync_master_wait_for_slave_count",
+    "rpl_semi_sync_master_wait_no_slave",
     "rpl_semi_sync_master_wait_point",
     "rpl_semi_sync_slave_enabled",
     "rpl_semi_sync_source_enabled",
     "rpl_semi_sync_source_timeout",
     "rpl_semi_sync_source_wait_for_replica_count",
+    "rpl_semi_sync_source_wait_no_replica",
     "rpl_semi_sync_source_wait_point",
     "rpl_semi_sync_replica_enabled",
 ];
@@ -54,10 +56,14 @@ const STATUS: &[&str] = &[
     "Rpl_semi_sync_master_clients",
     "Rpl_semi_sync_master_no_tx",
     "Rpl_semi_sync_master_status",
+    "Rpl_semi_sync_master_wait_sessions",
+    "Rpl_semi_sync_master_yes_tx",
     "Rpl_semi_sync_slave_status",
     "Rpl_semi_sync_source_clients",
     "Rpl_semi_sync_source_no_tx",
     "Rpl_semi_sync_source_status",
+    "Rpl_semi_sync_source_wait_sessions",
+    "Rpl_semi_sync_source_yes_tx",
     "Rpl_semi_sync_replica_status",
 ];
 

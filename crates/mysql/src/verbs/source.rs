@@ -1,6 +1,6 @@
 //! Whom a server replicates from.
 
-use topology::{Channel, GtidSet, InstanceKey, ThreadState};
+use topology::{Channel, GtidSet, InstanceKey, ThreadState, TlsProfile};
 
 use crate::access::Secret;
 use crate::dialect::{Position, Repoint};
@@ -26,6 +26,8 @@ pub struct SourceChange {
     pub to: InstanceKey,
     /// An account to set; only for a server that has none, such as an old primary.
     pub account: Option<Account>,
+    /// How to connect to the new source; only for a server that has no channel yet, which keeps nothing.
+    pub tls: Option<TlsProfile>,
     /// The server wrote transactions itself (an old primary): MariaDB goes on from all it has rather than from what it
     /// replicated. Without meaning on MySQL.
     pub was_primary: bool,
@@ -37,7 +39,7 @@ pub struct SourceChange {
 impl SourceChange {
     /// Returns the change of the default channel to `to`, with all that the server has.
     pub fn to(to: InstanceKey) -> Self {
-        Self { channel: String::new(), to, account: None, was_primary: false, discard_unapplied: false }
+        Self { channel: String::new(), to, account: None, tls: None, was_primary: false, discard_unapplied: false }
     }
 }
 
@@ -79,7 +81,8 @@ impl Server {
             position: if change.was_primary { Position::Demoted } else { Position::Gtid },
             heartbeat: heartbeat.as_deref(),
             // A new account may be cached nowhere yet: without TLS it needs the source's public key.
-            get_public_key: change.account.is_some(),
+            get_public_key: change.account.is_some() && change.tls.as_ref().is_none_or(|tls| !tls.enabled),
+            tls: change.tls.as_ref(),
         };
         self.repoint(&doing, &change.channel, &repoint).await
     }
@@ -146,6 +149,19 @@ impl Server {
         let gone = [number::BAD_SLAVE, number::MARIADB_NO_SUCH_CONNECTION, number::SLAVE_CHANNEL_DOES_NOT_EXIST];
         let sql = self.dialect().reset(channel);
         self.run("reset replication", &sql, &gone).await
+    }
+
+    /// Asks the server by `query` for the account to replicate with: user, password, and up to three files of TLS (CA,
+    /// certificate, key). None where it gives no user.
+    ///
+    /// # Errors
+    /// Any failure of the connection or the query.
+    pub async fn queried_account(&mut self, query: &str) -> Result<Option<(Account, [String; 3])>, Error> {
+        let rows = self.rows("ask for the replication account", query).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let text = |index| row.get(index).unwrap_or_default().to_owned();
+        let account = Account { user: text(0), password: Secret::new(text(1)) };
+        Ok(Some((account, [text(2), text(3), text(4)])).filter(|(account, _)| !account.user.is_empty()))
     }
 
     /// Returns the account that the server replicates with, from its own tables; none where it stores none there
