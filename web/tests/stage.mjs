@@ -11,7 +11,7 @@ import { chromium } from 'playwright-core';
 const top = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const built = resolve(top, process.env.CARGO_TARGET_DIR ?? 'target', process.env.BUILD ?? 'debug');
 const program = process.env.ORCHESTRATOR_BIN ?? join(built, 'orchestrator');
-const lab = join(built, 'lab');
+const lab = process.env.LAB_BIN ?? join(built, 'lab');
 const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 /** Waits until `look` gives something, and says `what` was waited for when it never does. */
@@ -45,6 +45,7 @@ export function freePort() {
 /** Everything that was started, so that it is ended whatever happens. */
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 function start(command, words) {
   const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -4,7 +4,7 @@ import type { Cluster, Finding, Recovery } from './types';
 import { GRAVITY } from './words';
 
 export interface Attention {
-  /** Smaller is more urgent; from 50 on nobody is needed. */
+  /** Smaller is more urgent; from `CALM` on nobody is needed. */
   rank: number;
   tone: 'bad' | 'warn' | 'good' | 'quiet';
   /** Why, in a few words. */
@@ -12,11 +12,14 @@ export interface Attention {
 }
 
 export const CALM = 50;
+/** Everything in it is in downtime. */
+export const ASIDE = 60;
 
 export function attention(cluster: Cluster, findings: Finding[], recoveries: Recovery[]): Attention {
   const own = findings.filter((finding) => finding.cluster === cluster.name && !finding.downtimed);
   const past = recoveries.filter((one) => one.cluster_alias === cluster.alias || one.cluster === cluster.name);
   if (past.some((one) => !one.ended)) return { rank: 0, tone: 'bad', why: 'recovery running' };
+  if (cluster.instances > 0 && cluster.downtimed === cluster.instances) return { rank: ASIDE, tone: 'quiet', why: 'in downtime' };
   const failures = own.filter((finding) => finding.severity === 'failure');
   const atTop = failures.find((finding) => finding.is_primary);
   if (atTop) return { rank: 1, tone: 'bad', why: atTop.title };
@@ -26,7 +29,7 @@ export function attention(cluster: Cluster, findings: Finding[], recoveries: Rec
   const warning = own.find((finding) => finding.severity === 'warning');
   if (warning) return { rank: 4, tone: 'warn', why: warning.title };
   const worst = GRAVITY.findIndex((problem) => cluster.problems[problem]);
-  if (worst >= 0 && Object.keys(cluster.problems).length && cluster.downtimed < cluster.instances) {
+  if (worst >= 0 && Object.keys(cluster.problems).length) {
     const count = Object.values(cluster.problems).reduce((sum, n) => sum + n, 0);
     if (count > cluster.downtimed) return { rank: 5 + worst, tone: worst < 3 ? 'bad' : 'warn', why: 'servers with problems' };
   }

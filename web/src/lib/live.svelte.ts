@@ -39,6 +39,8 @@ class Live {
   readonly findings = new Topic<Finding>();
   readonly recoveries = new Topic<Recovery>();
   readonly instances = new Topic<Instance>();
+  /** The cluster that is watched, by its name now. */
+  readonly shown = new Topic<string>();
   readonly nodes = new Topic<Nodes>();
   readonly settings = new Topic<boolean>();
   #cluster = '';
@@ -67,6 +69,7 @@ class Live {
     if (cluster === this.#cluster) return;
     this.#cluster = cluster;
     this.instances.clear();
+    this.shown.clear();
     this.#connectNow();
   }
 
@@ -86,6 +89,7 @@ class Live {
       clusters: this.clusters,
       findings: this.findings,
       recoveries: this.recoveries,
+      shown: this.shown,
       instances: this.instances,
       nodes: this.nodes,
       settings: this.settings,

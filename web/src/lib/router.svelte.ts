@@ -55,7 +55,13 @@ export const router = new Router();
 export const to = (...parts: (string | number)[]): string =>
   root + parts.map((part) => encodeURIComponent(String(part))).join('/');
 
-export const toCluster = (name: string): string => to('cluster', name);
-export const toInstance = (cluster: string, instance: string): string =>
-  `${to('cluster', cluster)}?instance=${encodeURIComponent(instance)}`;
+// A slash or dots in a name would not come through as a part of a path, however they are escaped.
+const isPart = (name: string): boolean => !name.includes('/') && !/^\.{0,2}$/.test(name);
+const cluster = (name: string, query: Record<string, string>): string => {
+  const asked = new URLSearchParams(isPart(name) ? query : { hint: name, ...query }).toString();
+  return (isPart(name) ? to('cluster', name) : to('cluster')) + (asked ? `?${asked}` : '');
+};
+
+export const toCluster = (name: string): string => cluster(name, {});
+export const toInstance = (name: string, instance: string): string => cluster(name, { instance });
 export const toRecovery = (uid: string): string => to('audit-recovery', 'uid', uid);

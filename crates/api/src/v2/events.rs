@@ -19,6 +19,7 @@ use serde::Serialize;
 use store::{Page, RecoveryFilter, Store};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use topology::Cluster;
 
 use crate::app::Api;
 use crate::call::Call;
@@ -139,7 +140,9 @@ fn seen(
         ("settings", thing("recoveries_enabled", &!view.snapshot.declared.recoveries_disabled)),
     ];
     if !cluster.is_empty() {
-        topics.push(("instances", instances(api, &view, cluster)));
+        let followed = followed(api, &view, cluster);
+        topics.push(("shown", followed.map_or_else(Things::new, |cluster| thing("cluster", &cluster.name))));
+        topics.push(("instances", followed.map_or_else(Things::new, |cluster| instances(api, &view, cluster))));
     }
     Ok(topics)
 }
@@ -158,14 +161,14 @@ fn clusters(api: &Api, outlooks: &Outlooks, view: &View) -> Things {
     let scene = api.scene(view);
     let config = api.config();
     let policy = api.manager.policy();
-    let card = |cluster: &topology::Cluster| {
+    let card = |cluster: &Cluster| {
         let mut card = farm::card(&scene, cluster);
         card.readiness = readiness.remove(&cluster.name);
         let own = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, &cluster.head);
         card.automatic = own.is_some_and(|own| own.facts.recovers_primary);
         (cluster.name.clone(), json(&card))
     };
-    let shown = |cluster: &&topology::Cluster| !config.problems.ignore.matches(&cluster.head.host, cluster.head.port);
+    let shown = |cluster: &&Cluster| !config.problems.ignore.matches(&cluster.head.host, cluster.head.port);
     let mut cards: Things = view.graph.clusters().iter().filter(shown).map(card).collect();
     cards.retain(|_, text| !text.is_empty());
     cards
@@ -182,9 +185,35 @@ fn found(api: &Api, view: &View) -> Things {
         .collect()
 }
 
-fn instances(api: &Api, view: &View, hint: &str) -> Things {
-    let Ok(cluster) = lookup::cluster_of_hint(api, view, hint) else { return Things::new() };
-    farm::rows(&api.scene(view), cluster).iter().map(|(key, row)| (key.clone(), json(row))).collect()
+/// Returns the cluster that `hint` means now: who watches a primary that is replaced goes on with its successor.
+fn followed<'v>(api: &Api, view: &'v View, hint: &str) -> Option<&'v Cluster> {
+    let mut cluster = lookup::cluster_of_hint(api, view, hint).ok()?;
+    let demoted = &view.snapshot.declared.demoted;
+    // At most one step for each that was replaced, so that it ends also if they replaced each other.
+    for _ in 0..demoted.len() {
+        let successor = demoted.get(&cluster.head).map(|demoted| &demoted.successor);
+        let Some(next) = successor.and_then(|successor| view.graph.cluster_of(successor)) else { break };
+        if next.name == cluster.name {
+            break;
+        }
+        cluster = next;
+    }
+    Some(cluster)
+}
+
+/// Returns the members of `cluster`, and with them those that were left behind when its primaries were replaced.
+fn instances(api: &Api, view: &View, cluster: &Cluster) -> Things {
+    let scene = api.scene(view);
+    let left_behind = view.snapshot.declared.demoted.values().filter_map(|demoted| {
+        let own = view.graph.cluster_of(&demoted.key)?;
+        let is_replaced_here = own.head == demoted.key && cluster.members.contains(&demoted.successor);
+        (own.name != cluster.name && is_replaced_here).then_some(own)
+    });
+    std::iter::once(cluster)
+        .chain(left_behind)
+        .flat_map(|cluster| farm::rows(&scene, cluster))
+        .map(|(key, row)| (key, json(&row)))
+        .collect()
 }
 
 fn recoveries(store: &Store) -> Result<Things, store::Error> {
