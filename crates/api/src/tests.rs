@@ -257,7 +257,7 @@ async fn a_promotion_rule_is_registered_or_refused() {
 async fn unknown_paths_are_the_recorded_404() {
     let served = Served::new().await;
     for path in
-        ["/", "/api", "/api/nosuchendpoint", "/api/instance-slaves/127.0.1.1/21101", "/api/instance/a%2Fb/1", "/web"]
+        ["/api", "/api/nosuchendpoint", "/api/instance-slaves/127.0.1.1/21101", "/api/instance/a%2Fb/1", "/webs"]
     {
         let answered = served.get(path).await;
         assert_eq!(

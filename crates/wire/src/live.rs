@@ -30,6 +30,8 @@ pub struct ClusterCard {
     pub in_maintenance: usize,
     /// Members in each data centre; the empty name is that of those of which it is not known.
     pub data_centers: BTreeMap<String, usize>,
+    /// The primary that took over, where this one was replaced and left behind.
+    pub replaced_by: Option<Key>,
     /// Its primary is replaced without asking.
     pub automatic: bool,
     /// What would happen if the primary died now.
@@ -68,7 +70,7 @@ pub struct InstanceRow {
     pub source: Option<Key>,
     /// Steps from the head of its cluster.
     pub depth: u32,
-    /// `primary`, `co-primary`, `intermediate` or `replica`.
+    /// `primary`, `co-primary`, `intermediate` or `replica`; `replaced` where it was a primary and left behind.
     pub role: String,
     /// Its version; empty while it was never seen.
     pub version: String,

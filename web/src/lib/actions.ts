@@ -153,6 +153,17 @@ export function forget(instance: Instance, replicas: number): Question {
   };
 }
 
+/** Reasons to do nothing that do not hold when a person asks. */
+export const LIFTED: ReadonlySet<string> = new Set([
+  'NotAutomated',
+  'Disabled',
+  'Downtimed',
+  'RestartGrace',
+  'TooFewWitnesses',
+  'Cooldown',
+  'FailedRepeatedly',
+]);
+
 export function recover(host: string, port: number, cluster: string): Question {
   return {
     title: 'Recover now',

@@ -1,7 +1,10 @@
 // Which cluster needs somebody, and how much.
 
 import type { Cluster, Finding, Recovery } from './types';
-import { GRAVITY } from './words';
+import { GRAVITY, address } from './words';
+
+/** A primary that was replaced, and what was left with it. */
+export const BEHIND = 70;
 
 export interface Attention {
   /** Smaller is more urgent; from `CALM` on nobody is needed. */
@@ -16,6 +19,7 @@ export const CALM = 50;
 export const ASIDE = 60;
 
 export function attention(cluster: Cluster, findings: Finding[], recoveries: Recovery[]): Attention {
+  if (cluster.replaced_by) return { rank: BEHIND, tone: 'quiet', why: `replaced by ${address(cluster.replaced_by)}` };
   const own = findings.filter((finding) => finding.cluster === cluster.name && !finding.downtimed);
   const past = recoveries.filter((one) => one.cluster_alias === cluster.alias || one.cluster === cluster.name);
   if (past.some((one) => !one.ended)) return { rank: 0, tone: 'bad', why: 'recovery running' };

@@ -94,7 +94,8 @@ function drafts(instances: readonly Instance[]): Draft[] {
     for (const draft of list) sort(draft.children);
   };
   sort(heads);
-  return heads;
+  // The primary first, then what was left behind.
+  return heads.sort((one, two) => Number(one.instance.role === 'replaced') - Number(two.instance.role === 'replaced'));
 }
 
 export function picture(instances: readonly Instance[], compact: boolean, keep: ReadonlySet<string>): Picture {

@@ -19,7 +19,7 @@ export interface Instance {
   cluster_alias: string;
   source: Key | null;
   depth: number;
-  role: 'primary' | 'co-primary' | 'intermediate' | 'replica';
+  role: 'primary' | 'co-primary' | 'intermediate' | 'replica' | 'replaced';
   version: string;
   flavor: string;
   state: 'ok' | 'stale' | 'unreachable' | 'unseen';
@@ -68,6 +68,7 @@ export interface Cluster {
   downtimed: number;
   in_maintenance: number;
   data_centers: Record<string, number>;
+  replaced_by: Key | null;
   automatic: boolean;
   readiness: Readiness | null;
 }

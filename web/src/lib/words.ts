@@ -72,6 +72,10 @@ export function writes(instance: Instance): string {
   return { writable: 'writable', read_only: 'read-only', super_read_only: 'super read-only', '': '' }[instance.writes];
 }
 
+/** A reason without the long name of the recovery in it: a link or a button beside it leads there. */
+export const brief = (reason: string): string =>
+  reason.replaceAll(/\brecovery [0-9]+:[0-9a-f]{16,}/g, 'an earlier recovery').replace(/^an earlier/, 'An earlier');
+
 /** An error as a sentence. */
 export const said = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

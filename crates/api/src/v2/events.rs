@@ -188,15 +188,11 @@ fn found(api: &Api, view: &View) -> Things {
 /// Returns the cluster that `hint` means now: who watches a primary that is replaced goes on with its successor.
 fn followed<'v>(api: &Api, view: &'v View, hint: &str) -> Option<&'v Cluster> {
     let mut cluster = lookup::cluster_of_hint(api, view, hint).ok()?;
-    let demoted = &view.snapshot.declared.demoted;
+    let scene = api.scene(view);
     // At most one step for each that was replaced, so that it ends also if they replaced each other.
-    for _ in 0..demoted.len() {
-        let successor = demoted.get(&cluster.head).map(|demoted| &demoted.successor);
-        let Some(next) = successor.and_then(|successor| view.graph.cluster_of(successor)) else { break };
-        if next.name == cluster.name {
-            break;
-        }
-        cluster = next;
+    for _ in 0..view.snapshot.declared.demoted.len() {
+        let Some(successor) = farm::successor(&scene, &cluster.head) else { break };
+        cluster = view.graph.cluster_of(successor)?;
     }
     Some(cluster)
 }
@@ -204,10 +200,9 @@ fn followed<'v>(api: &Api, view: &'v View, hint: &str) -> Option<&'v Cluster> {
 /// Returns the members of `cluster`, and with them those that were left behind when its primaries were replaced.
 fn instances(api: &Api, view: &View, cluster: &Cluster) -> Things {
     let scene = api.scene(view);
-    let left_behind = view.snapshot.declared.demoted.values().filter_map(|demoted| {
-        let own = view.graph.cluster_of(&demoted.key)?;
-        let is_replaced_here = own.head == demoted.key && cluster.members.contains(&demoted.successor);
-        (own.name != cluster.name && is_replaced_here).then_some(own)
+    let left_behind = view.snapshot.declared.demoted.keys().filter_map(|key| {
+        let successor = farm::successor(&scene, key)?;
+        cluster.members.contains(successor).then(|| view.graph.cluster_of(key))?
     });
     std::iter::once(cluster)
         .chain(left_behind)

@@ -21,6 +21,7 @@ pub(crate) fn card(scene: &Scene<'_>, cluster: &Cluster) -> ClusterCard {
         domain: cluster.domain.clone(),
         primary: row(scene, &cluster.head),
         instances: rows.len(),
+        replaced_by: successor(scene, &cluster.head).map(Key::from),
         ..ClusterCard::default()
     };
     for row in &rows {
@@ -69,7 +70,17 @@ pub(crate) fn row(scene: &Scene<'_>, key: &InstanceKey) -> InstanceRow {
     row
 }
 
+/// Returns who took over from `key`, if that was a primary that was replaced and belongs to the cluster no more.
+pub(crate) fn successor<'s>(scene: &Scene<'s>, key: &InstanceKey) -> Option<&'s InstanceKey> {
+    let successor = &scene.snapshot.declared.demoted.get(key)?.successor;
+    let (own, new) = (scene.graph.cluster_of(key)?, scene.graph.cluster_of(successor)?);
+    (own.head == *key && own.name != new.name).then_some(successor)
+}
+
 fn role(scene: &Scene<'_>, key: &InstanceKey) -> &'static str {
+    if successor(scene, key).is_some() {
+        return "replaced";
+    }
     let is_head = scene.graph.cluster_of(key).is_some_and(|cluster| cluster.head == *key);
     match (scene.graph.is_co_primary(key), is_head, scene.graph.replicas(key).is_empty()) {
         (true, _, _) => "co-primary",
