@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { browser, fleet, manager, page, until } from './stage.mjs';
+import { browser, fleet, freePort, manager, page, until } from './stage.mjs';
 
 /** An alias as somebody may set it who means harm, or has a sense of humour. */
 const ODD = `<img src=x onerror="document.title='owned'"><script>alert(1)</script> "'&amp; 🦭 ${'long '.repeat(30)}`.slice(0, 200);
@@ -166,7 +166,7 @@ describe('the pages', () => {
       [`cluster/instance/${servers.servers[1].host}/${servers.servers[1].port}`, '3 servers'],
       [`cluster?hint=${encodeURIComponent(ODD.trim())}`, '3 servers'],
       [`cluster/${encodeURIComponent(ODD.replaceAll('/', ''))}`, 'There is no such cluster'],
-      [`search?s=${servers.servers[1].host}`, '1 server'],
+      [`search?s=${servers.servers[1].host}`, /^\d servers?$/],
       ['audit-recovery/0', 'recovered'],
       ['status', 'Configuration in effect'],
       ['agents', 'There is no such page'],
@@ -217,4 +217,32 @@ test('the document lets nothing in but our own files', async () => {
   assert.match(policy, /default-src 'none'/);
   assert.doesNotMatch(policy, /unsafe/);
   assert.match(await answer.text(), /src="\.\.\/\.\.\/assets\/app\.js"/);
+});
+
+test('leadership among three managers moves by a button, and the page of another node sees it', async () => {
+  const nodes = await Promise.all([1, 2, 3].map(async () => `127.0.0.1:${await freePort()}`));
+  const settings = (node) => ({ RaftEnabled: true, RaftBind: node, RaftAdvertise: node, RaftNodes: nodes });
+  const managers = await Promise.all(nodes.map((node) => manager({ settings: settings(node) })));
+  const reader = await page(chrome);
+  try {
+    const leader = await until('a leader', async () => {
+      const seen = await managers[0].api('v2/nodes');
+      return seen.leader && seen.members.length === 3 && seen.members.every((member) => member.healthy) && seen.leader.address;
+    });
+    const other = nodes.find((node) => node !== leader);
+    await reader.goto(`${managers[2].url}/web/status`);
+    const rows = reader.getByRole('row');
+    await rows.filter({ hasText: 'leads' }).waitFor();
+    // Nodes on one host have one name: their addresses tell them apart.
+    const index = (await managers[2].api('v2/nodes')).members.findIndex((member) => member.address === other);
+    await rows.nth(index + 1).getByRole('button', { name: 'Let it lead…' }).click();
+    const dialog = reader.getByRole('dialog').filter({ hasText: 'What this does' });
+    assert.ok((await dialog.textContent()).includes(other));
+    await dialog.getByRole('button', { name: 'Let it lead', exact: true }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    await rows.nth(index + 1).filter({ hasText: 'leads' }).waitFor();
+    assert.deepEqual(reader.faults, []);
+  } finally {
+    await Promise.all(managers.map((one) => one.end()));
+  }
 });

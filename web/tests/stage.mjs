@@ -60,10 +60,8 @@ function start(command, words) {
 /** A primary with replicas. */
 export async function fleet(replicas = 3) {
   const child = start(lab, ['fleet', '--replicas', String(replicas), '--semi-sync']);
-  await until('servers', () => {
-    if (child.exitCode !== null) throw new Error(`the lab ended: ${child.said}`);
-    return child.said.includes('Ctrl-C');
-  }, 300_000);
+  await until('servers', () => child.exitCode !== null || child.said.includes('Ctrl-C'), 300_000);
+  if (child.exitCode !== null) throw new Error(`the lab ended: ${child.said}`);
   const servers = [...child.said.matchAll(/^(primary|replica) {2}(\S+):(\d+) {2}pid (\d+)/gm)].map(([, role, host, port, pid]) => ({
     role, host, port: Number(port), pid: Number(pid), name: `${host}:${port}`,
   }));
@@ -94,16 +92,15 @@ export async function manager({ user = 'none', password = '', settings = {}, fol
     MySQLHostnameResolveMethod: 'none',
     RecoverMasterClusterFilters: ['*'],
     AuditToBackendDB: true,
+    ...(settings.RaftEnabled ? { RaftDataDir: join(home, 'raft'), HTTPAdvertise: `http://127.0.0.1:${at}` } : {}),
     ...settings,
   };
   const file = join(home, 'orchestrator.conf.json');
   writeFileSync(file, JSON.stringify(config));
   const child = start(program, ['--config', file, 'http']);
   const url = `http://127.0.0.1:${at}`;
-  await until('the manager', async () => {
-    if (child.exitCode !== null) throw new Error(`the manager ended: ${child.said}`);
-    return (await fetch(`${url}/api/lb-check`)).ok;
-  });
+  await until('the manager', async () => child.exitCode !== null || (await fetch(`${url}/api/lb-check`)).ok);
+  if (child.exitCode !== null) throw new Error(`the manager ended: ${child.said}`);
   return {
     url,
     port: at,

@@ -40,7 +40,9 @@ pub(crate) fn router() -> Router<Api> {
 fn to_clusters(asked: &str) -> Response {
     let above = asked.trim_end_matches('/');
     let above = above.strip_suffix("/web").unwrap_or(above);
-    let Ok(to) = HeaderValue::from_str(&format!("{above}/web/clusters")) else { return StatusCode::NOT_FOUND.into_response() };
+    let Ok(to) = HeaderValue::from_str(&format!("{above}/web/clusters")) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
 }
 

@@ -51,7 +51,11 @@ async fn who_may_only_look_changes_nothing() {
     for route in routes().into_iter().filter(|route| route.access == Access::Write && route.verb != Verb::Get) {
         let path = route.path.replace(['{', '}'], "");
         let refused = ask(&served, method(route.verb), &path, &[JSON], &json!({})).await;
-        assert_eq!((refused.status, &refused.json()["code"]), (StatusCode::FORBIDDEN, &json!("not_permitted")), "{path}");
+        assert_eq!(
+            (refused.status, &refused.json()["code"]),
+            (StatusCode::FORBIDDEN, &json!("not_permitted")),
+            "{path}"
+        );
     }
     assert_eq!(served.get("/api/v2/session").await.json()["may_change"], json!(false));
 }
@@ -80,17 +84,15 @@ async fn what_was_declared_of_a_server_shows() {
     let served = Served::new().await;
     let path = "/api/v2/instances/127.0.1.3/21103";
     let wish = json!({"reason": "<b>disk</b>", "duration": "1h"});
-    assert_eq!(
-        ask(&served, Method::PUT, &format!("{path}/downtime"), &[JSON], &wish).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(ask(&served, Method::PUT, &format!("{path}/downtime"), &[JSON], &wish).await.status, StatusCode::OK);
     let rule = json!({"rule": "prefer_not"});
     ask(&served, Method::PUT, &format!("{path}/promotion-rule"), &[JSON], &rule).await;
     let row = &served.get(path).await.json()["row"];
     assert_eq!((&row["downtime"]["reason"], &row["promotion_rule"]), (&json!("<b>disk</b>"), &json!("prefer_not")));
     let found = served.get("/api/v2/search?q=127.0.1.3").await.json();
     assert_eq!(found["total"], json!(1));
-    for (body, part) in [(json!({"reason": " ", "duration": "1h"}), "reason"), (json!({"duration": 1}), "does not fit")] {
+    for (body, part) in [(json!({"reason": " ", "duration": "1h"}), "reason"), (json!({"duration": 1}), "does not fit")]
+    {
         let refused = ask(&served, Method::PUT, &format!("{path}/downtime"), &[JSON], &body).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST);
         assert!(refused.json()["message"].as_str().is_some_and(|said| said.contains(part)), "{}", refused.text);

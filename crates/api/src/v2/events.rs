@@ -53,12 +53,8 @@ pub(super) fn routes() -> Vec<Route> {
         let feed = Feed::new(api, Arc::clone(&outlooks), call.query("cluster"));
         async move { unstored(Sse::new(feed.events()).into_response()) }
     });
-    let info = RouteInfo {
-        path: "/api/v2/events".to_owned(),
-        verb: Verb::Get,
-        access: Access::Read,
-        place: Place::Here,
-    };
+    let info =
+        RouteInfo { path: "/api/v2/events".to_owned(), verb: Verb::Get, access: Access::Read, place: Place::Here };
     vec![Route { info, handler }]
 }
 
@@ -80,7 +76,15 @@ impl Feed {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let told = BTreeMap::new();
-        Self { api, outlooks, cluster: cluster.to_owned(), told, waiting: VecDeque::new(), looks, spoke: Instant::now() }
+        Self {
+            api,
+            outlooks,
+            cluster: cluster.to_owned(),
+            told,
+            waiting: VecDeque::new(),
+            looks,
+            spoke: Instant::now(),
+        }
     }
 
     fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -228,8 +232,7 @@ fn json(value: &impl Serialize) -> String {
 /// Returns what changed since `before`, as JSON; all of it where nothing was told yet.
 fn change(before: Option<&Things>, now: &Things) -> Option<String> {
     let is_new = |(key, value): &(&String, &String)| before.and_then(|before| before.get(*key)) != Some(*value);
-    let set: Vec<String> =
-        now.iter().filter(is_new).map(|(key, value)| format!("[{},{value}]", json(key))).collect();
+    let set: Vec<String> = now.iter().filter(is_new).map(|(key, value)| format!("[{},{value}]", json(key))).collect();
     let gone: Vec<&String> = before.into_iter().flat_map(Things::keys).filter(|key| !now.contains_key(*key)).collect();
     if before.is_some() && set.is_empty() && gone.is_empty() {
         return None;

@@ -51,8 +51,16 @@ pub(crate) fn hold_word(hold: &Hold) -> HoldWord {
 /// A dead server and a primary that nobody can write to or replicate from are failures; what else has a name warns.
 fn severity(code: Code) -> &'static str {
     const FAILURES: [&str; 10] = [
-        "Dead", "Unreachable", "AllMaster", "AllCoMaster", "AllIntermediate", "Locked", "NoWriteable", "Hung",
-        "Saturated", "CoMaster",
+        "Dead",
+        "Unreachable",
+        "AllMaster",
+        "AllCoMaster",
+        "AllIntermediate",
+        "Locked",
+        "NoWriteable",
+        "Hung",
+        "Saturated",
+        "CoMaster",
     ];
     match code {
         Code::NoProblem => "remark",

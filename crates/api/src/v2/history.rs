@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use store::{AckScope, AuditRow, Command, Detection, DetectionFilter, Page, PlanState, Recovery, RecoveryFilter, Store};
+use store::{
+    AckScope, AuditRow, Command, Detection, DetectionFilter, Page, PlanState, Recovery, RecoveryFilter, Store,
+};
 use topology::InstanceKey;
 use wire::{Acknowledged, AuditEntry, DetectionRow, Key, Listing, RecoveryRow, exact_time};
 
@@ -90,7 +92,8 @@ async fn recoveries(api: Api, call: Call) -> Answer {
 pub(super) fn recovery(store: &Store, row: &Recovery) -> Result<RecoveryRow, store::Error> {
     let journal = if row.ended.is_none() { store.plan(&row.uid)? } else { None };
     let steps = journal.iter().filter(|plan| plan.state == PlanState::Running).flat_map(|plan| &plan.steps);
-    let (begun, ended) = steps.fold((0, 0), |(begun, ended), step| (begun + 1, ended + usize::from(step.outcome.is_some())));
+    let (begun, ended) =
+        steps.fold((0, 0), |(begun, ended), step| (begun + 1, ended + usize::from(step.outcome.is_some())));
     Ok(RecoveryRow {
         id: row.id,
         uid: row.uid.clone(),

@@ -51,11 +51,14 @@ async fn search(api: Api, call: Call) -> Answer {
     let mut hits: Vec<InstanceRow> = Vec::new();
     if !text.is_empty() {
         let tagged = |row: &InstanceRow| row.tags.iter().any(|(name, value)| fits(name) || fits(value));
-        let number = |key: &InstanceKey| view.snapshot.instance(key).is_some_and(|own| own.server_id.to_string() == text);
+        let number =
+            |key: &InstanceKey| view.snapshot.instance(key).is_some_and(|own| own.server_id.to_string() == text);
         let is_hit = |row: &InstanceRow| {
             let key = InstanceKey::new(row.host.clone(), row.port);
             fits(&key.to_string())
-                || [&row.alias, &row.cluster, &row.cluster_alias, &row.version, &row.data_center].iter().any(|f| fits(f))
+                || [&row.alias, &row.cluster, &row.cluster_alias, &row.version, &row.data_center]
+                    .iter()
+                    .any(|f| fits(f))
                 || tagged(row)
                 || number(&key)
         };
