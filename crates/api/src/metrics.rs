@@ -7,7 +7,7 @@ use std::time::Duration;
 use analysis::Code;
 use axum::http::StatusCode;
 use consensus::{Lease, Standing, Status};
-use manager::View;
+use manager::{Held, Readiness, View};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 /// What was counted. Cheap to clone.
@@ -41,12 +41,12 @@ impl Metrics {
         }
     }
 
-    /// Returns everything in Prometheus' text format: what was counted, and what `view` and `nodes` show at this moment. The
+    /// Returns everything in Prometheus' text format: what was counted, and what `seen` and `nodes` show at this moment. The
     /// latter is written from the values themselves, so that a cluster that is gone leaves no number behind.
-    pub(crate) fn render(&self, view: &View, healthy: bool, nodes: &Status, lease: Option<Lease>) -> String {
+    pub(crate) fn render(&self, seen: &Seen<'_>, nodes: &Status, lease: Option<Lease>) -> String {
         self.handle.run_upkeep();
         let mut text = self.handle.render();
-        for (name, help, samples) in gauges(view, healthy).into_iter().chain(raft_gauges(nodes, lease)) {
+        for (name, help, samples) in gauges(seen).into_iter().chain(raft_gauges(nodes, lease)) {
             text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
             for (labels, value) in samples {
                 text.push_str(&format!("{name}{labels} {value}\n"));
@@ -56,10 +56,19 @@ impl Metrics {
     }
 }
 
+/// What this node sees at the moment.
+pub(crate) struct Seen<'a> {
+    pub(crate) view: &'a View,
+    pub(crate) healthy: bool,
+    pub(crate) readiness: &'a [Readiness],
+    pub(crate) held: &'a [Held],
+}
+
 /// Name, help, and the values by labels.
 type Gauge = (&'static str, &'static str, Vec<(String, f64)>);
 
-fn gauges(view: &View, healthy: bool) -> Vec<Gauge> {
+fn gauges(seen: &Seen<'_>) -> Vec<Gauge> {
+    let Seen { view, healthy, .. } = *seen;
     let watched = &view.snapshot.watched;
     let valid = watched.values().filter(|watched| watched.is_valid()).count();
     let states = vec![label("state", "valid", valid), label("state", "unreachable", watched.len() - valid)];
@@ -70,7 +79,7 @@ fn gauges(view: &View, healthy: bool) -> Vec<Gauge> {
         *by_code.entry(diagnosis.code.compat()).or_default() += 1;
     }
     let by_code = by_code.into_iter().map(|(code, count)| label("code", code, count));
-    vec![
+    let mut gauges = vec![
         ("orchestrator_healthy", "1 while this node works.", flag(healthy)),
         ("orchestrator_instances", "Watched servers.", states),
         ("orchestrator_cluster_instances", "Members of each cluster.", per_cluster.collect()),
@@ -84,6 +93,44 @@ fn gauges(view: &View, healthy: bool) -> Vec<Gauge> {
             "orchestrator_recoveries_disabled",
             "1 while automatic recoveries are disabled.",
             flag(view.snapshot.declared.recoveries_disabled),
+        ),
+    ];
+    gauges.extend(failover_gauges(seen));
+    gauges
+}
+
+/// What would become of each cluster if its primary died at this moment, and what does not begin.
+fn failover_gauges(seen: &Seen<'_>) -> Vec<Gauge> {
+    let (mut ready, mut proved, mut at_risk) = (Vec::new(), Vec::new(), Vec::new());
+    for Readiness { cluster, rehearsal, .. } in seen.readiness {
+        let Some(rehearsal) = rehearsal else { continue };
+        let certificate = rehearsal.certificate.as_ref();
+        let is_proved = certificate.is_some_and(planner::Certificate::proves_nothing_lost);
+        ready.push(label("cluster", &cluster.alias, usize::from(rehearsal.hold.is_none())));
+        proved.push(label("cluster", &cluster.alias, usize::from(is_proved)));
+        let known = certificate.map(|certificate| usize::try_from(certificate.known_lost().count()));
+        at_risk.extend(known.map(|known| label("cluster", &cluster.alias, known.unwrap_or(usize::MAX))));
+    }
+    let mut by_kind: BTreeMap<&str, usize> = BTreeMap::new();
+    for held in seen.held {
+        *by_kind.entry(held.reason.code()).or_default() += 1;
+    }
+    vec![
+        ("orchestrator_failover_ready", "1 while the death of the primary would be answered by a promotion.", ready),
+        (
+            "orchestrator_failover_would_lose_nothing",
+            "1 while it is proved that a failover would lose no acknowledged transaction.",
+            proved,
+        ),
+        (
+            "orchestrator_failover_transactions_at_risk",
+            "Transactions that the primary is known to have, and no server that could be promoted: the least that would be lost.",
+            at_risk,
+        ),
+        (
+            "orchestrator_held_recoveries",
+            "Recoveries that are needed and do not begin, by the kind of reason, on the node that acts.",
+            by_kind.into_iter().map(|(kind, count)| label("kind", kind, count)).collect(),
         ),
     ]
 }

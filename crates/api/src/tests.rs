@@ -425,6 +425,33 @@ async fn an_explanation_names_every_candidate() {
 }
 
 #[tokio::test]
+async fn clusters_show_what_would_become_of_them() {
+    let served = Served::new().await;
+    let shown = served.get("/api/v2/clusters").await.json();
+    let all = shown.as_array().expect("a list");
+    let alpha = all.iter().find(|cluster| cluster["alias"] == "alpha").expect("alpha");
+    insta::assert_snapshot!("cluster", format!("{alpha:#}"));
+    for hint in ["alpha", "127.0.1.3:21103"] {
+        assert_eq!(&served.get(&format!("/api/v2/clusters/{hint}")).await.json(), alpha, "{hint}");
+    }
+    let unknown = served.get("/api/v2/clusters/nosuch").await;
+    assert_eq!((unknown.status, unknown.json()["code"].clone()), (StatusCode::NOT_FOUND, json!("unknown_cluster")));
+    assert_eq!(served.get("/api/v2/holds").await.json(), json!([]), "nothing is wrong");
+}
+
+#[tokio::test]
+async fn policy_shows_in_what_would_be_done() {
+    let served = Served::with(r#"{"RecoverMasterClusterFilters": ["*"], "DataLossPolicy": "refuse"}"#).await;
+    let alpha = served.get("/api/v2/clusters/alpha").await.json();
+    let readiness = &alpha["readiness"];
+    assert_eq!((&readiness["ready"], &readiness["hold"]["kind"]), (&json!(false), &json!("may_lose")));
+    assert_eq!(readiness["hold"]["remedy"], "orchestrator-client -c recover -i 127.0.1.1:21101");
+    let explained = served.get("/api/v2/explain/alpha").await.json();
+    let text = explained["text"].as_str().expect("a text");
+    assert!(text.contains("nothing would be done: to promote 127.0.1.2:21102 may lose"), "{text}");
+}
+
+#[tokio::test]
 async fn metrics_are_text_for_prometheus() {
     let served = Served::new().await;
     served.get("/api/clusters").await;
@@ -435,6 +462,9 @@ async fn metrics_are_text_for_prometheus() {
         r#"orchestrator_cluster_instances{cluster="alpha"} 4"#,
         r#"orchestrator_diagnoses{code="DeadMaster"} 0"#,
         "orchestrator_recoveries_disabled 0",
+        r#"orchestrator_failover_ready{cluster="alpha"} 1"#,
+        r#"orchestrator_failover_would_lose_nothing{cluster="alpha"} 0"#,
+        r#"orchestrator_failover_transactions_at_risk{cluster="alpha"} 0"#,
     ] {
         assert!(answered.text.lines().any(|text| text == line), "{line} is not in\n{}", answered.text);
     }

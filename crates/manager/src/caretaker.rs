@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::{ClusterFacts, Command, NodeReport, ObservedInstance, Retention};
-use topology::{Instance, InstanceKey, Watched};
+use topology::{Downtime, Instance, InstanceKey, Watched};
 
 use crate::hub::{Hub, lock};
 use crate::{hands, watcher};
@@ -216,23 +216,105 @@ async fn forget_unseen(hub: &Hub, after: Duration, acts: bool) {
     }
 }
 
-/// Ends the downtime of servers that a recovery lost and that replicate again.
+/// Ends the downtime of servers that a recovery lost and that have found a place again.
 async fn welcome_back(hub: &Arc<Hub>) {
+    let view = hub.view();
+    for (key, downtime) in &view.snapshot.declared.downtimes {
+        let Some(how) = found_a_place(&view, key, downtime) else { continue };
+        if let Err(error) = hub.declare(Command::EndDowntime { key: key.clone() }).await {
+            tracing::warn!(instance = %key, %error, "the downtime of a server that came back was not ended");
+        }
+        crate::audit::record(hub, "end-downtime", Some(key), "", &format!("lost in a recovery, {how}")).await;
+    }
+}
+
+/// Returns how a server that a recovery lost has found a place again: it replicates, or it heads a cluster that has no other
+/// head. Nothing while it has not, or its downtime is somebody's own.
+fn found_a_place(view: &crate::View, key: &InstanceKey, downtime: &Downtime) -> Option<&'static str> {
     /// Long enough for the recovery and its aftermath to be over.
     const SETTLED: Duration = Duration::from_secs(60);
-    let view = hub.view();
-    let now = view.snapshot.now;
-    for (key, downtime) in &view.snapshot.declared.downtimes {
-        let is_lost = downtime.reason == hands::LOST_IN_RECOVERY && now.since(downtime.begins) > SETTLED;
-        let replicates = view.snapshot.get(key).is_some_and(|watched| {
-            let channel = watched.instance.as_ref().and_then(|instance| instance.channel());
-            watched.is_valid() && channel.is_some_and(topology::Channel::is_replicating)
-        });
-        if is_lost && replicates {
-            if let Err(error) = hub.declare(Command::EndDowntime { key: key.clone() }).await {
-                tracing::warn!(instance = %key, %error, "the downtime of a server that came back was not ended");
-            }
-            crate::audit::record(hub, "end-downtime", Some(key), "", "lost in a recovery, replicates again").await;
-        }
+    let is_lost = downtime.reason == hands::LOST_IN_RECOVERY && view.snapshot.now.since(downtime.begins) > SETTLED;
+    let watched = view.snapshot.get(key).filter(|watched| is_lost && watched.is_valid())?;
+    let instance = watched.instance.as_ref()?;
+    if let Some(channel) = instance.channel() {
+        return channel.is_replicating().then_some("replicates again");
+    }
+    // A primary that was replaced heads a cluster of its own when it comes back, and is none.
+    let cluster = view.graph.cluster_of(key).filter(|cluster| &cluster.head == key)?;
+    let is_alone = view.graph.clusters().iter().filter(|other| other.alias == cluster.alias).count() == 1;
+    let is_replaced = view.snapshot.declared.demoted.contains_key(key);
+    (is_alone && !is_replaced && instance.writes.is_writable()).then_some("is a primary again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use topology::{Channel, Declared, Demoted, Graph, Snapshot, ThreadState, Timestamp, WritePolicy};
+
+    fn key(host: &str) -> InstanceKey {
+        InstanceKey::new(host, 3306)
+    }
+
+    /// db1 was lost at second 100; this is second `now`.
+    fn view(now: i64, channels: Vec<Channel>, change: impl FnOnce(&mut Instance, &mut Declared)) -> crate::View {
+        let mut instance = Instance { key: key("db1"), channels, ..Instance::default() };
+        let mut declared = Declared::default();
+        declared.downtimes.insert(key("db1"), lost());
+        change(&mut instance, &mut declared);
+        let now = Timestamp::from_secs(now);
+        let watched =
+            Watched { key: key("db1"), instance: Some(Arc::new(instance)), seen: Some(now), ..Watched::default() };
+        let snapshot = Snapshot {
+            now,
+            watched: BTreeMap::from([(key("db1"), Arc::new(watched))]),
+            declared: Arc::new(declared),
+            ..Snapshot::default()
+        };
+        crate::View { graph: Graph::of(&snapshot), diagnoses: Vec::new(), snapshot }
+    }
+
+    fn lost() -> Downtime {
+        let (owner, reason) = ("orchestrator".to_owned(), hands::LOST_IN_RECOVERY.to_owned());
+        Downtime { owner, reason, begins: Timestamp::from_secs(100), ends: Timestamp::from_secs(1_000_000) }
+    }
+
+    fn replicating(applier: ThreadState) -> Vec<Channel> {
+        vec![Channel { source: key("db2"), receiver: ThreadState::Running, applier, ..Channel::default() }]
+    }
+
+    fn how(view: &crate::View) -> Option<&'static str> {
+        found_a_place(view, &key("db1"), &view.snapshot.declared.downtimes[&key("db1")])
+    }
+
+    #[test]
+    fn a_lost_replica_is_welcome_when_it_replicates_and_the_recovery_is_long_over() {
+        let unchanged = |_: &mut Instance, _: &mut Declared| {};
+        assert_eq!(how(&view(161, replicating(ThreadState::Running), unchanged)), Some("replicates again"));
+        assert_eq!(how(&view(159, replicating(ThreadState::Running), unchanged)), None, "too soon");
+        assert_eq!(how(&view(161, replicating(ThreadState::Stopped), unchanged)), None);
+        let by_ann = |_: &mut Instance, declared: &mut Declared| {
+            let own = Downtime { reason: "disk change".to_owned(), ..lost() };
+            declared.downtimes.insert(key("db1"), own);
+        };
+        assert_eq!(how(&view(161, replicating(ThreadState::Running), by_ann)), None, "somebody's own");
+    }
+
+    #[test]
+    fn a_lost_primary_is_welcome_when_it_is_a_primary_again() {
+        let unchanged = |_: &mut Instance, _: &mut Declared| {};
+        assert_eq!(how(&view(161, Vec::new(), unchanged)), Some("is a primary again"));
+        let read_only = |instance: &mut Instance, _: &mut Declared| instance.writes = WritePolicy::ReadOnly;
+        assert_eq!(how(&view(161, Vec::new(), read_only)), None);
+        let replaced = |_: &mut Instance, declared: &mut Declared| {
+            let demoted = Demoted {
+                key: key("db1"),
+                uuid: None,
+                successor: key("db2"),
+                recovery_uid: String::new(),
+                at: Timestamp::from_secs(100),
+            };
+            declared.demoted.insert(key("db1"), demoted);
+        };
+        assert_eq!(how(&view(161, Vec::new(), replaced)), None, "it was replaced, and is fenced");
     }
 }

@@ -8,7 +8,7 @@ use analysis::{Code, Diagnosis};
 use topology::{InstanceKey, Timestamp};
 
 use crate::hub::Hub;
-use crate::{changelog, emergency, pulse, recovery, resume, suspicion};
+use crate::{changelog, emergency, fencing, holds, pulse, recovery, resume, suspicion};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -19,6 +19,7 @@ const SETTLES: Duration = Duration::from_secs(3);
 /// Runs cycles until the process stops: every second, and when something happened.
 pub(crate) async fn run(hub: Arc<Hub>) {
     let mut since: BTreeMap<(InstanceKey, Code), Timestamp> = BTreeMap::new();
+    let mut refreshed = Timestamp::default();
     loop {
         let due = tokio::time::sleep(EVERY);
         tokio::select! {
@@ -27,6 +28,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
         }
         if let Ok(mandate) = hub.office.mandate() {
             resume::adopt(&hub, &mandate);
+            fencing::keep_looking(&hub);
         }
         let view = hub.view();
         pulse::keep_all(&hub, &view);
@@ -39,6 +41,11 @@ pub(crate) async fn run(hub: Arc<Hub>) {
             let first = *since.entry((diagnosis.subject.clone(), diagnosis.code)).or_insert(view.snapshot.now);
             let settled = view.snapshot.now.since(first) >= SETTLES;
             attend(&hub, diagnosis, settled);
+        }
+        // Attempts note what they meet by themselves; a burst of nudges has no news for the rest.
+        if view.snapshot.now.since(refreshed) >= EVERY / 2 {
+            refreshed = view.snapshot.now;
+            holds::refresh(&hub, &view);
         }
     }
 }

@@ -258,7 +258,8 @@ async fn perform(hub: &Arc<Hub>, run: &Run, step: &Step) -> Result<(Outcome, Str
             let occasion = Occasion::Recovery { uid: run.uid.clone(), again };
             let reports = run_hooks(hub, *list, &told, &occasion).await;
             let count = reports.len();
-            match reports.into_iter().find_map(|report| report.failure) {
+            let complains = |report: Report| Some(hooks::complaint(report.failure.as_deref()?, &report.output));
+            match reports.into_iter().find_map(complains) {
                 Some(failure) => Err(failure),
                 None if count == 0 => Ok((Outcome::Skipped, "none configured".to_owned())),
                 None => Ok((Outcome::Done, format!("{count} hooks ran"))),

@@ -12,11 +12,14 @@ use planner::{Decision, Explanation, Hold, Request, Wish};
 use store::{Applied, Command, NodeId, Store};
 use topology::{InstanceKey, Timestamp, Unreachable};
 
+use crate::holds::{self, Held};
 use crate::hub::{Hub, View, lock};
 use crate::mandate::Mandate;
 use crate::nodes::Lookout;
 use crate::observatory::Observatory;
+use crate::readiness::{self, Readiness};
 use crate::recovery::{self, Recovered};
+use crate::returning::{self, Returned};
 use crate::seat::Seat;
 use crate::takeover::{self, TakenOver};
 use crate::world::World;
@@ -334,6 +337,23 @@ impl Manager {
         hub.recover(&mandate, recovery).await
     }
 
+    /// Attaches a replaced primary that came back below the present primary, as a person asks for it; with `rebuild`, after
+    /// all its data were replaced, if it does not fit as it is. Returns none when it had found its place already.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when it stays as it is; [`Error::Consensus`] on a node that does not lead.
+    pub async fn rejoin(&self, key: &InstanceKey, rebuild: bool) -> Result<Option<Recovered>, Error> {
+        returning::rejoin(&self.hub, key, rebuild).await
+    }
+
+    /// Returns every replaced primary that is known, with what becomes of it as things are now.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store cannot be read.
+    pub fn returned(&self) -> Result<Vec<Returned>, Error> {
+        returning::all(&self.hub)
+    }
+
     /// Lets another server take over from the living primary `primary`.
     ///
     /// # Errors
@@ -381,6 +401,16 @@ impl Manager {
             Some(hold) => explained.held_by(hold),
             None => explained,
         })
+    }
+
+    /// Returns the recoveries that are needed and do not begin; empty on a node that does not act.
+    pub fn holds(&self) -> Vec<Held> {
+        holds::all(&self.hub)
+    }
+
+    /// Returns what would become of each cluster if its primary died; at most a second old.
+    pub fn readiness(&self) -> Arc<Vec<Readiness>> {
+        readiness::of_all(&self.hub)
     }
 
     /// Returns why this node would do nothing whatever is wrong.

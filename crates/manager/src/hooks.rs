@@ -94,6 +94,15 @@ pub struct Report {
     pub failure: Option<String>,
 }
 
+/// Returns why a hook failed with the end of what it printed, for people who wonder what it did not like.
+pub fn complaint(failure: &str, output: &str) -> String {
+    const LONGEST: usize = 400;
+    let said = output.trim();
+    let skipped = said.chars().count().saturating_sub(LONGEST);
+    let end: String = said.chars().skip(skipped).collect();
+    if end.is_empty() { failure.to_owned() } else { format!("{failure}; it said: {end}") }
+}
+
 /// Bytes of output that are kept of each stream of a hook.
 pub const OUTPUT_LIMIT: usize = 16 * 1024;
 

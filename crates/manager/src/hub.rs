@@ -16,11 +16,14 @@ use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 use crate::Error;
 use crate::changelog::Changelog;
 use crate::clock::Clock;
+use crate::holds::Held;
 use crate::mandate::{Mandate, Office};
 use crate::names::Names;
 use crate::observatory::Observatory;
 use crate::pulse::Pulse;
 use crate::reach::{Probing, Reach};
+use crate::readiness::Readiness;
+use crate::returning::Attended;
 use crate::settings::{self, Settings};
 use crate::watcher::Watcher;
 use crate::world::World;
@@ -81,8 +84,14 @@ pub(crate) struct Hub {
     pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
     /// What was last diagnosed of each source.
     pub(crate) changelog: Changelog,
+    /// Replaced primaries that came back, and when they were last attended to.
+    pub(crate) returning: Mutex<BTreeMap<InstanceKey, Attended>>,
+    /// Recoveries that are needed and do not begin, by the instance that failed.
+    pub(crate) held: Mutex<BTreeMap<InstanceKey, Held>>,
     /// Names that servers report and that were looked into: key probed, name reported.
     pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
+    /// What would become of each cluster, as of a moment ago.
+    pub(crate) readiness: Mutex<Option<(Timestamp, Arc<Vec<Readiness>>)>>,
     settings: RwLock<Arc<Settings>>,
     view: Mutex<Option<(u64, Arc<View>)>>,
 }
@@ -124,6 +133,9 @@ impl Hub {
             trouble: Mutex::default(),
             known_detections: Mutex::default(),
             holds: Mutex::default(),
+            returning: Mutex::default(),
+            held: Mutex::default(),
+            readiness: Mutex::default(),
             asked_names: Mutex::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             view: Mutex::default(),

@@ -17,12 +17,14 @@ mod claim;
 mod clock;
 mod cycle;
 mod discovery;
+mod divergence;
 mod emergency;
 mod executor;
 mod fencing;
 mod fleet;
 mod handle;
 mod hands;
+mod holds;
 pub mod hooks;
 mod hub;
 mod mandate;
@@ -33,8 +35,10 @@ mod observatory;
 mod pulse;
 #[doc(hidden)]
 pub mod reach;
+mod readiness;
 mod recovery;
 mod resume;
+mod returning;
 mod seat;
 mod settings;
 mod suspicion;
@@ -44,8 +48,11 @@ mod world;
 
 pub use clock::Clock;
 pub use handle::{Health, Manager, Mode, Reload};
+pub use holds::{Held, Reason};
 pub use hub::View;
+pub use readiness::{Acks, Readiness};
 pub use recovery::Recovered;
+pub use returning::Returned;
 #[doc(hidden)]
 pub use seat::Seat;
 pub use takeover::TakenOver;

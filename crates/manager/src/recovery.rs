@@ -9,9 +9,10 @@ use store::{Applied, Command, DetectionFilter, NewDetection, NewRecovery, Page, 
 use topology::{InstanceKey, Snapshot};
 
 use crate::claim::Claim;
+use crate::holds::{self, Reason};
 use crate::hub::{Hub, lock};
 use crate::mandate::Mandate;
-use crate::{Error, executor, narrator};
+use crate::{Error, executor, hooks, narrator};
 
 /// How a recovery ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,12 @@ pub(crate) async fn consider(
     let past = past_recoveries(hub, diagnosis)?;
     let context = Context { snapshot, policy: &policy, past: &past, running: running.as_deref(), request };
     let decision = planner::decide(diagnosis, context);
+    if let Decision::Hold(hold) = &decision
+        && !request.forced
+        && !matches!(hold, Hold::Running { .. })
+    {
+        holds::note(hub, diagnosis, Reason::Hold(hold.clone()));
+    }
     match decision {
         Decision::Hold(hold @ (Hold::RestartGrace { .. } | Hold::Running { .. })) => return Err(Error::Held(hold)),
         // Told and not put on record: by all that is known it is no failure, or the others were not heard yet.
@@ -53,14 +60,19 @@ pub(crate) async fn consider(
         Decision::Hold(hold @ Hold::TooFewWitnesses { .. }) if !drags_on(diagnosis) => return Err(Error::Held(hold)),
         _ => {}
     }
-    let detection = detect(hub, diagnosis, !request.skip_hooks).await?;
-    match decision {
-        Decision::Hold(hold) => {
-            hold_back(hub, diagnosis, &hold).await;
-            Err(Error::Held(hold))
+    let outcome = async {
+        let detection = detect(hub, diagnosis, !request.skip_hooks).await?;
+        match decision {
+            Decision::Hold(hold) => {
+                hold_back(hub, diagnosis, &hold).await;
+                Err(Error::Held(hold))
+            }
+            Decision::Act(plan) => begin(hub, mandate, diagnosis, detection, *plan, &past).await,
         }
-        Decision::Act(plan) => begin(hub, mandate, diagnosis, detection, *plan, &past).await,
-    }
+    };
+    let outcome = outcome.await;
+    holds::note_attempt(hub, diagnosis, &outcome);
+    outcome
 }
 
 /// True when a failure lasts longer than the other nodes need for an answer.
@@ -101,7 +113,8 @@ pub(crate) async fn detect(hub: &Arc<Hub>, diagnosis: &Diagnosis, with_hooks: bo
         let of_detection = executor::Occasion::Detection { id, again: !fresh };
         for report in executor::run_hooks(hub, HookList::OnFailureDetection, &told, &of_detection).await {
             if let Some(failure) = report.failure {
-                return Err(Error::Refused { by: HookList::OnFailureDetection.key().to_owned(), why: failure });
+                let why = hooks::complaint(&failure, &report.output);
+                return Err(Error::Refused { by: HookList::OnFailureDetection.key().to_owned(), why });
             }
         }
     }
@@ -152,6 +165,7 @@ async fn begin(
     let claim =
         Claim::lay(hub, &facts.cluster_name, &new_uid(hub)).map_err(|uid| Error::Held(Hold::Running { uid }))?;
     lock(&hub.holds).remove(&facts.key);
+    lock(&hub.held).remove(&facts.key);
     run(hub, mandate, diagnosis, detection_id, plan, past, claim.uid().to_owned()).await
 }
 
@@ -209,7 +223,7 @@ pub(crate) fn past_recoveries(hub: &Hub, diagnosis: &Diagnosis) -> Result<Vec<Pa
     Ok(rows.into_iter().map(past_recovery).collect())
 }
 
-fn past_recovery(row: Recovery) -> PastRecovery {
+pub(crate) fn past_recovery(row: Recovery) -> PastRecovery {
     PastRecovery {
         id: row.id,
         uid: row.uid,

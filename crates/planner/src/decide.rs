@@ -92,7 +92,7 @@ pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
 }
 
 /// Returns that `plan` may lose something, where `DataLossPolicy` does not allow it (yet) and nobody asks for it.
-fn may_lose(plan: &Plan, facts: &Facts, context: Context<'_>) -> Option<Hold> {
+pub(crate) fn may_lose(plan: &Plan, facts: &Facts, context: Context<'_>) -> Option<Hold> {
     let Context { snapshot, policy, request, .. } = context;
     let certificate = plan.certificate.as_ref().filter(|certificate| !certificate.proves_nothing_lost())?;
     let until = match policy.data_loss {
@@ -166,7 +166,7 @@ const RETRIES: usize = 3;
 const RETRY_WINDOW: Duration = Duration::from_secs(60);
 
 /// Returns what holds an otherwise possible recovery back. A person's request overrides all but a running one.
-fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
+pub(crate) fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
     let Context { snapshot, policy, past, running, request } = context;
     let facts = &diagnosis.facts;
     let now = snapshot.now;
@@ -205,7 +205,10 @@ fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>) -> Option<
         recovery.cluster == facts.cluster_name || recovery.successor.as_ref() == Some(&facts.key)
     };
     let failed_lately = |recovery: &&PastRecovery| {
-        same_cluster(recovery) && !recovery.changed_servers && now.since(recovery.began) < RETRY_WINDOW
+        recovery.kind == kind
+            && same_cluster(recovery)
+            && !recovery.changed_servers
+            && now.since(recovery.began) < RETRY_WINDOW
     };
     if past.iter().filter(failed_lately).count() >= RETRIES {
         let newest = past.iter().find(failed_lately)?;

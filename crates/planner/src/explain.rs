@@ -4,7 +4,7 @@ use analysis::{Diagnosis, Policy};
 use serde::{Deserialize, Serialize};
 use topology::{Cluster, Graph, InstanceKey, ProbeFailure, Snapshot, Unreachable};
 
-use crate::decide::plan_for;
+use crate::decide::{held_back, may_lose, plan_for};
 use crate::{Certificate, Choice, Context, Decision, Hold, PastRecovery, Request, decide};
 
 /// What would happen to a cluster now, and why.
@@ -71,11 +71,34 @@ pub fn explain(
         primary: cluster.head.clone(),
         decision: decide(&own, context),
         diagnoses,
-        if_primary_died: rehearse(&own, context),
+        if_primary_died: rehearse(&own, context, Check::Done),
     })
 }
 
-fn rehearse(primary: &Diagnosis, context: Context<'_>) -> Rehearsal {
+/// Returns what a recovery of the primary of `cluster` would do if it died now: cheaper than [`explain`], as it leaves out
+/// what is wrong now and the check of the plan. None when the primary is not known.
+pub fn readiness(
+    snapshot: &Snapshot,
+    graph: &Graph,
+    policy: &Policy,
+    cluster: &Cluster,
+    past: &[PastRecovery],
+    running: Option<&str>,
+) -> Option<Rehearsal> {
+    let request = Request::default();
+    let own = analysis::diagnose_one(snapshot, graph, policy, &cluster.head)?;
+    let context = Context { snapshot, policy, past, running, request: &request };
+    Some(rehearse(&own, context, Check::Skipped))
+}
+
+/// Whether a rehearsed plan is checked against the rules that no plan may break.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Check {
+    Done,
+    Skipped,
+}
+
+fn rehearse(primary: &Diagnosis, context: Context<'_>, check: Check) -> Rehearsal {
     // As if it had failed just now: everything known is then as old as the failure.
     let mut supposed = primary.clone();
     supposed.code = analysis::Code::DeadPrimary;
@@ -85,11 +108,18 @@ fn rehearse(primary: &Diagnosis, context: Context<'_>) -> Rehearsal {
     supposed.facts.failure = Some(failure);
     supposed.facts.voters = 1;
     supposed.facts.elsewhere.clear();
-    let hold = match decide(&supposed, context) {
-        Decision::Hold(hold) => Some(hold),
-        Decision::Act(_) => None,
+    let planned = plan_for(context.snapshot, context.policy, &supposed.facts, context.request);
+    let hold = match (&planned, check) {
+        _ if supposed.facts.replicas.is_empty() => Some(Hold::NoReplicas),
+        (Ok(plan), Check::Skipped) => {
+            held_back(plan.kind, &supposed, context).or_else(|| may_lose(plan, &supposed.facts, context))
+        }
+        _ => match decide(&supposed, context) {
+            Decision::Hold(hold) => Some(hold),
+            Decision::Act(_) => None,
+        },
     };
-    match plan_for(context.snapshot, context.policy, &supposed.facts, context.request) {
+    match planned {
         Ok(plan) => Rehearsal {
             hold,
             steps: plan.steps.iter().map(|step| step.action.to_string()).collect(),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Certificate, Choice, Flaw, Obstacle};
+use crate::{Certificate, Choice, Flaw, Obstacle, Rejection, Stay};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +119,8 @@ pub enum Hold {
     },
     /// Replicas do not use GTID.
     NoGtid,
+    /// A replaced primary that came back stays as it is.
+    Returned(Stay),
     /// A takeover that somebody asked for is not possible as things stand.
     Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
@@ -137,16 +139,66 @@ impl Hold {
         }
     }
 
+    /// Returns a short name for it that does not change, for programs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NothingToRecover => "nothing_to_recover",
+            Self::NotWitnessed => "not_witnessed",
+            Self::SeenByOthers { .. } => "seen_by_others",
+            Self::TooFewWitnesses { .. } => "too_few_witnesses",
+            Self::NotLeading { .. } => "not_leading",
+            Self::CannotRecord { .. } => "cannot_record",
+            Self::NobodyAnswers => "nobody_answers",
+            Self::NoReplicas => "no_replicas",
+            Self::RestartGrace { .. } => "restart_grace",
+            Self::NotAutomated { .. } => "not_automated",
+            Self::Disabled => "disabled",
+            Self::Downtimed { .. } => "downtimed",
+            Self::Running { .. } => "running",
+            Self::Replaced { .. } => "replaced",
+            Self::Cooldown { .. } => "cooldown",
+            Self::FailedRepeatedly { .. } => "failed_repeatedly",
+            Self::NoCandidate { .. } => "no_candidate",
+            Self::WrongCandidate { .. } => "wrong_candidate",
+            Self::MayLose { .. } => "may_lose",
+            Self::NoGtid => "no_gtid",
+            Self::UnsafePlan { .. } => "unsafe_plan",
+            Self::Obstacle(_) => "takeover_obstacle",
+            Self::Returned(_) => "returned",
+        }
+    }
+
+    /// Returns when it ends by itself, where that is known.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::RestartGrace { until }
+            | Self::Downtimed { until, .. }
+            | Self::Cooldown { until, .. }
+            | Self::FailedRepeatedly { until, .. } => Some(*until),
+            Self::MayLose { until, .. } => *until,
+            _ => None,
+        }
+    }
+
     /// Returns the command that would lift it, if there is one.
     pub fn remedy(&self, subject: &InstanceKey) -> Option<String> {
         match self {
             Self::NotAutomated { .. }
             | Self::Downtimed { .. }
             | Self::RestartGrace { .. }
+            | Self::FailedRepeatedly { .. }
             | Self::MayLose { .. }
             | Self::TooFewWitnesses { .. } => Some(format!("orchestrator-client -c recover -i {subject}")),
             Self::Cooldown { .. } => {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
+            }
+            Self::Returned(stay) => stay.remedy(subject),
+            // What a person may overrule by naming the server.
+            Self::NoCandidate { choice } => {
+                let may_be_named =
+                    |why: &Rejection| matches!(why, Rejection::AnotherMust { .. } | Rejection::LacksFiltered);
+                let named = choice.candidates.iter().find(|candidate| candidate.rejections.iter().all(may_be_named))?;
+                Some(format!("orchestrator-client -c recover -i {subject} -d {}", named.key))
             }
             Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
             Self::Obstacle(obstacle) => obstacle.remedy(),
@@ -226,6 +278,7 @@ impl fmt::Display for Hold {
             }
             Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
             Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
+            Self::Returned(stay) => write!(out, "{stay}"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
                 write!(out, "the plan would break a rule: {}", flaws.join("; "))

@@ -103,8 +103,8 @@ fn replica(number: usize, traits: &Traits) -> Instance {
         key: key(number),
         version: Version::parse(traits.version, ""),
         binlog: Binlog {
-            enabled: enabled || number % 2 == 0,
-            logs_replica_updates: logs || number % 2 == 0,
+            enabled: enabled || number.is_multiple_of(2),
+            logs_replica_updates: logs || number.is_multiple_of(2),
             format: traits.format,
             ..Binlog::default()
         },

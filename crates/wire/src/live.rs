@@ -35,14 +35,14 @@ pub struct ClusterCard {
     /// Its primary is replaced without asking.
     pub automatic: bool,
     /// What would happen if the primary died now.
-    pub readiness: Option<Readiness>,
+    pub readiness: Option<IfItDied>,
     /// Uid of the recovery that is running.
     pub recovering: Option<String>,
 }
 
 /// What would happen if the primary of a cluster died now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Readiness {
+pub struct IfItDied {
     /// `nothing_lost`, `may_lose` or `held`.
     pub verdict: String,
     /// Who would be promoted.

@@ -155,13 +155,16 @@ export function forget(instance: Instance, replicas: number): Question {
 
 /** Reasons to do nothing that do not hold when a person asks. */
 export const LIFTED: ReadonlySet<string> = new Set([
-  'NotAutomated',
-  'Disabled',
-  'Downtimed',
-  'RestartGrace',
-  'TooFewWitnesses',
-  'Cooldown',
-  'FailedRepeatedly',
+  'not_automated',
+  'disabled',
+  'downtimed',
+  'restart_grace',
+  'too_few_witnesses',
+  'cooldown',
+  'failed_repeatedly',
+  'may_lose',
+  'recovery_failed',
+  'refused_by_hook',
 ]);
 
 export function recover(host: string, port: number, cluster: string): Question {

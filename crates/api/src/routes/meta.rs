@@ -14,7 +14,9 @@ use serde_json::json;
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
+use crate::metrics::Seen;
 use crate::route::{Access, Place, Route, RouteInfo, Verb, read, write};
+use crate::routes::returning;
 use crate::{lookup, words};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -25,8 +27,13 @@ pub(super) fn routes() -> Vec<Route> {
         Route {
             info: RouteInfo { path: "/metrics".to_owned(), verb: Verb::Get, access: Access::Read, place: Place::Here },
             handler: get(|State(api): State<Api>| async move {
-                let healthy = api.manager.health().trouble.is_none();
-                let text = api.metrics.render(&api.view(), healthy, &api.outlook.status(), api.outlook.lease());
+                let seen = Seen {
+                    view: &api.view(),
+                    healthy: api.manager.health().trouble.is_none(),
+                    readiness: &api.manager.readiness(),
+                    held: &api.manager.holds(),
+                };
+                let text = api.metrics.render(&seen, &api.outlook.status(), api.outlook.lease());
                 let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 ([(header::CONTENT_TYPE, plain)], text).into_response()
             }),
@@ -77,7 +84,10 @@ async fn explain(api: Api, call: Call) -> Answer {
     let hint = call.param("cluster")?;
     let cluster = lookup::cluster_of_hint(&api, &view, hint).ok();
     match cluster.and_then(|cluster| api.manager.explain(&cluster.name)) {
-        Some(explanation) => Reply::bare(&Explained { text: words::of(&explanation), explanation: &explanation }),
+        Some(explanation) => {
+            let text = words::of(&explanation) + &returning::told(&api, &view, &explanation.cluster)?;
+            Reply::bare(&Explained { text, explanation: &explanation })
+        }
         None => Reply::with_status(
             StatusCode::NOT_FOUND,
             &json!({

@@ -10,9 +10,11 @@ mod instances;
 mod maintenance;
 mod meta;
 mod nodes;
+mod overview;
 mod raft;
 mod recovery;
 mod replication;
+mod returning;
 mod topology;
 
 use manager::View;
@@ -34,6 +36,7 @@ pub(crate) fn table() -> Vec<Route> {
         health::routes(),
         raft::routes(),
         nodes::routes(),
+        overview::routes(),
         instances::routes(),
         clusters::routes(),
         topology::routes(),
@@ -43,6 +46,7 @@ pub(crate) fn table() -> Vec<Route> {
         candidates::routes(),
         analysis::routes(),
         recovery::routes(),
+        returning::routes(),
         audit::routes(),
         meta::routes(),
         crate::v2::routes(),

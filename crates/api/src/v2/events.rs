@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -25,7 +25,6 @@ use crate::app::Api;
 use crate::call::Call;
 use crate::lookup;
 use crate::route::{Access, Place, Route, RouteInfo, Verb};
-use crate::v2::readiness::Outlooks;
 use crate::v2::verb::unstored;
 use crate::v2::{farm, findings, history, nodes};
 
@@ -48,9 +47,8 @@ pub fn end_streams() {
 type Things = BTreeMap<String, String>;
 
 pub(super) fn routes() -> Vec<Route> {
-    let outlooks = Arc::new(Outlooks::default());
-    let handler = get(move |State(api): State<Api>, call: Call| {
-        let feed = Feed::new(api, Arc::clone(&outlooks), call.query("cluster"));
+    let handler = get(|State(api): State<Api>, call: Call| {
+        let feed = Feed::new(api, call.query("cluster"));
         async move { unstored(Sse::new(feed.events()).into_response()) }
     });
     let info =
@@ -61,7 +59,6 @@ pub(super) fn routes() -> Vec<Route> {
 /// One who watches.
 struct Feed {
     api: Api,
-    outlooks: Arc<Outlooks>,
     /// The cluster whose members are told of; empty for none.
     cluster: String,
     /// What was told last, by topic.
@@ -72,19 +69,11 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(api: Api, outlooks: Arc<Outlooks>, cluster: &str) -> Self {
+    fn new(api: Api, cluster: &str) -> Self {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let told = BTreeMap::new();
-        Self {
-            api,
-            outlooks,
-            cluster: cluster.to_owned(),
-            told,
-            waiting: VecDeque::new(),
-            looks,
-            spoke: Instant::now(),
-        }
+        Self { api, cluster: cluster.to_owned(), told, waiting: VecDeque::new(), looks, spoke: Instant::now() }
     }
 
     fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -113,8 +102,8 @@ impl Feed {
     }
 
     async fn look(&mut self) {
-        let (api, outlooks, cluster) = (self.api.clone(), Arc::clone(&self.outlooks), self.cluster.clone());
-        let seen = self.api.ask(move |store| seen(&api, &outlooks, &cluster, store)).await;
+        let (api, cluster) = (self.api.clone(), self.cluster.clone());
+        let seen = self.api.ask(move |store| seen(&api, &cluster, store)).await;
         let Ok(topics) = seen else {
             // It is told again when the store can be read again; the page sees beats meanwhile.
             return;
@@ -129,17 +118,12 @@ impl Feed {
 }
 
 /// Returns everything that is told of, by topic.
-fn seen(
-    api: &Api,
-    outlooks: &Outlooks,
-    cluster: &str,
-    store: &Store,
-) -> Result<Vec<(&'static str, Things)>, store::Error> {
+fn seen(api: &Api, cluster: &str, store: &Store) -> Result<Vec<(&'static str, Things)>, store::Error> {
     let view = api.view();
     let mut topics = vec![
         ("nodes", thing("nodes", &steady(nodes::nodes(&api.outlook.status(), api.outlook.lease())))),
         ("recoveries", recoveries(store)?),
-        ("clusters", clusters(api, outlooks, &view)),
+        ("clusters", clusters(api, &view)),
         ("findings", found(api, &view)),
         ("settings", thing("recoveries_enabled", &!view.snapshot.declared.recoveries_disabled)),
     ];
@@ -160,14 +144,14 @@ fn steady(mut nodes: wire::Nodes) -> wire::Nodes {
     nodes
 }
 
-fn clusters(api: &Api, outlooks: &Outlooks, view: &View) -> Things {
-    let mut readiness = outlooks.of(api, &view.graph);
+fn clusters(api: &Api, view: &View) -> Things {
+    let readiness = api.manager.readiness();
     let scene = api.scene(view);
     let config = api.config();
     let policy = api.manager.policy();
     let card = |cluster: &Cluster| {
         let mut card = farm::card(&scene, cluster);
-        card.readiness = readiness.remove(&cluster.name);
+        card.readiness = readiness.iter().find(|known| known.cluster.name == cluster.name).and_then(farm::if_it_died);
         let own = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, &cluster.head);
         card.automatic = own.is_some_and(|own| own.facts.recovers_primary);
         (cluster.name.clone(), json(&card))
@@ -179,12 +163,14 @@ fn clusters(api: &Api, outlooks: &Outlooks, view: &View) -> Things {
 }
 
 fn found(api: &Api, view: &View) -> Things {
+    let held = api.manager.holds();
     view.diagnoses
         .iter()
         .map(|diagnosis| {
+            let own = held.iter().find(|held| held.instance == diagnosis.subject);
             let is_held = diagnosis.facts.is_primary && diagnosis.code != analysis::Code::NoProblem;
             let explained = is_held.then(|| api.manager.explain(&diagnosis.facts.cluster_name)).flatten();
-            (diagnosis.subject.to_string(), json(&findings::finding(diagnosis, explained.as_ref())))
+            (diagnosis.subject.to_string(), json(&findings::finding(diagnosis, own, explained.as_ref())))
         })
         .collect()
 }

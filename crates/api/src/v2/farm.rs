@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use manager::Readiness;
+use planner::Hold;
 use topology::{
     Channel, Cluster, Declared, Instance, InstanceKey, SemiSync, SemiSyncRole, ThreadState, Watched, WritePolicy,
 };
-use wire::{ClusterCard, InstanceRow, Key, Notice, exact_time};
+use wire::{ClusterCard, IfItDied, InstanceRow, Key, Notice, exact_time};
 
 use crate::compat::Scene;
 
@@ -35,6 +37,26 @@ pub(crate) fn card(scene: &Scene<'_>, cluster: &Cluster) -> ClusterCard {
     let awake = rows.iter().filter(|row| row.downtime.is_none());
     card.lag_secs = awake.filter_map(|row| Some(row.lag_secs?.saturating_sub(row.delay_secs))).max();
     card
+}
+
+/// Returns what would become of a cluster if its primary died now. None where nothing is known of its primary.
+pub(crate) fn if_it_died(readiness: &Readiness) -> Option<IfItDied> {
+    let rehearsal = readiness.rehearsal.as_ref()?;
+    // Who only watches tells what the leader would do.
+    let hold = rehearsal.hold.as_ref().filter(|hold| !matches!(hold, Hold::NotLeading { leader: Some(_) }));
+    let certificate = rehearsal.certificate.as_ref();
+    let (verdict, because) = match (hold, certificate) {
+        (Some(hold), _) => ("held", hold.to_string()),
+        (None, Some(proof)) if proof.proves_nothing_lost() => ("nothing_lost", proof.because.join("; ")),
+        (None, Some(proof)) => ("may_lose", proof.because.join("; ")),
+        (None, None) => ("held", "nobody could be promoted".to_owned()),
+    };
+    Some(IfItDied {
+        verdict: verdict.to_owned(),
+        successor: rehearsal.choice.chosen.as_ref().map(Key::from),
+        because,
+        known_lost: certificate.map_or(0, |certificate| certificate.known_lost().count()),
+    })
 }
 
 /// Returns every member of `cluster`, by address.

@@ -1,22 +1,25 @@
 //! What is wrong, and who says so.
 
 use analysis::{Code, Diagnosis, Testimony, Witness};
+use manager::{Held, Reason};
 use planner::{Decision, Explanation, Hold};
-use serde_json::Value;
+use serde_json::{Value, json};
 use topology::{NodeSays, NodeView};
 use wire::{Finding, HoldWord, Key, WitnessWord, exact_time};
 
 use crate::v2::farm::failure_words;
 
-/// Returns a diagnosis with its evidence and, where it is about the primary that is explained, why nothing is done.
-pub(crate) fn finding(diagnosis: &Diagnosis, explained: Option<&Explanation>) -> Finding {
+/// Returns a diagnosis with its evidence and why nothing is done: as the node that acts has on record (`held`), or as
+/// the primary is explained.
+pub(crate) fn finding(diagnosis: &Diagnosis, held: Option<&Held>, explained: Option<&Explanation>) -> Finding {
     let facts = &diagnosis.facts;
     let is_quiet = diagnosis.code == Code::NoProblem;
-    let held = explained.filter(|explained| explained.primary == diagnosis.subject);
-    let hold = held.and_then(|explained| match &explained.decision {
+    let own = explained.filter(|explained| explained.primary == diagnosis.subject);
+    let would_be = own.and_then(|explained| match &explained.decision {
         Decision::Hold(Hold::NothingToRecover) | Decision::Act(_) => None,
-        Decision::Hold(hold) => Some(hold_word(hold)),
+        Decision::Hold(hold) => Some(Reason::Hold(hold.clone())),
     });
+    let hold = held.map(|held| &held.reason).or(would_be.as_ref()).map(hold_word);
     let last_seen = (!facts.is_valid).then_some(facts.last_seen).flatten();
     Finding {
         instance: Key::from(&diagnosis.subject),
@@ -39,13 +42,18 @@ pub(crate) fn finding(diagnosis: &Diagnosis, explained: Option<&Explanation>) ->
 }
 
 /// Returns why nothing is done, with its parts.
-pub(crate) fn hold_word(hold: &Hold) -> HoldWord {
-    let (kind, details) = match serde_json::to_value(hold) {
-        Ok(Value::Object(parts)) => parts.into_iter().next().unwrap_or_default(),
-        Ok(Value::String(kind)) => (kind, Value::Null),
-        _ => Default::default(),
+fn hold_word(reason: &Reason) -> HoldWord {
+    let parts = match reason {
+        Reason::Hold(hold) => serde_json::to_value(hold).unwrap_or_default(),
+        Reason::Refused { by, why } => json!({ "refused": { "by": by, "why": why } }),
+        Reason::Failed { uid, errors } => json!({ "failed": { "uid": uid, "errors": errors } }),
     };
-    HoldWord { kind, reason: hold.to_string(), details }
+    // A reason without parts is a text, one with parts an object named after it.
+    let details = match parts {
+        Value::Object(parts) => parts.into_iter().next().map(|(_, details)| details).unwrap_or_default(),
+        _ => Value::Null,
+    };
+    HoldWord { kind: reason.code().to_owned(), reason: reason.sentence(), details }
 }
 
 /// A dead server and a primary that nobody can write to or replicate from are failures; what else has a name warns.

@@ -5,7 +5,7 @@ mod farm;
 mod findings;
 mod history;
 pub(crate) mod nodes;
-mod readiness;
+pub(crate) mod overview;
 pub(crate) mod recovery;
 mod servers;
 mod session;

@@ -21,6 +21,7 @@ fn other_value(id: Id) -> Option<Value> {
         Id::HTTPAdvertise => Some(json!("http://node1:3000")),
         Id::ListenAddress => Some(json!("127.0.0.1:3001")),
         Id::AuthenticationMethod => Some(json!("proxy")),
+        Id::DataLossPolicy => Some(json!("wait:30")),
         Id::DataCenterPattern | Id::RegionPattern | Id::PhysicalEnvironmentPattern => Some(json!("(x)")),
         _ => Some(match (key.kind, key.default) {
             (Kind::Bool, Literal::Bool(default)) => json!(!default),
@@ -36,7 +37,7 @@ fn other_value(id: Id) -> Option<Value> {
 
 #[test]
 fn the_table_has_every_key_of_orchestrator_and_ours() {
-    assert_eq!(KEYS.len(), 201 + 9);
+    assert_eq!(KEYS.len(), 201 + 10);
     assert_eq!(RETIRED.len(), 17 + 1);
     for (index, key) in KEYS.iter().enumerate() {
         assert_eq!(key.id as usize, index, "{}", key.name);
