@@ -335,7 +335,8 @@ async fn a_page_of_another_site_changes_nothing() {
 #[tokio::test]
 async fn a_read_only_service_refuses_every_change() {
     let served = Served::with(r#"{"ReadOnly": true}"#).await;
-    for route in routes().into_iter().filter(|route| route.access == Access::Write && route.verb == Verb::Get) {
+    let ours = |path: &str| path.starts_with("/api/v2/");
+    for route in routes().into_iter().filter(|route| route.access == Access::Write && !ours(&route.path)) {
         let path = route.path.replace(['{', '}'], "");
         let refused = served.get(&path).await;
         assert_eq!(refused.json(), json!({"Code": "ERROR", "Message": "Unauthorized", "Details": null}), "{path}");

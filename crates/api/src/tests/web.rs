@@ -48,7 +48,8 @@ fn the_document_names_every_resource_and_no_other() {
 #[tokio::test]
 async fn who_may_only_look_changes_nothing() {
     let served = Served::with(r#"{"ReadOnly": true}"#).await;
-    for route in routes().into_iter().filter(|route| route.access == Access::Write && route.verb != Verb::Get) {
+    let is_ours = |route: &crate::RouteInfo| route.path.starts_with("/api/v2/");
+    for route in routes().into_iter().filter(|route| route.access == Access::Write && is_ours(route)) {
         let path = route.path.replace(['{', '}'], "");
         let refused = ask(&served, method(route.verb), &path, &[JSON], &json!({})).await;
         assert_eq!(
