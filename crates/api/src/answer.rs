@@ -33,6 +33,12 @@ impl Reply {
         Ok(Self { status, body: to_json(value)? })
     }
 
+    /// Returns `value`, which is JSON already, with a status of its own.
+    pub(crate) fn of(status: StatusCode, value: &serde_json::Value) -> Self {
+        // Its keys are strings, so that writing it cannot fail.
+        Self { status, body: to_json(value).unwrap_or_default() }
+    }
+
     /// Returns a success in the envelope.
     pub(crate) fn ok<T: Serialize>(message: impl Into<String>, details: T) -> Answer {
         Self::bare(&Envelope::ok(message, serde_json::to_value(details)?))

@@ -1,5 +1,6 @@
 //! The router, put together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use config::Config;
 use manager::{Manager, View};
 use tower_http::compression::CompressionLayer;
@@ -18,7 +20,7 @@ use crate::forward::{self, Forwarder};
 use crate::metrics::Metrics;
 use crate::outlook::Outlook;
 use crate::route::{Access, Place, Route};
-use crate::{auth, routes};
+use crate::{auth, routes, web};
 
 /// What every handler has at hand. Cheap to clone.
 #[derive(Clone)]
@@ -31,7 +33,7 @@ pub(crate) struct Api {
     pub(crate) forwarder: Forwarder,
 }
 
-/// Returns everything that is served: `/api`, `/api/v2` and `/metrics`, below the configured prefix. Prefix and
+/// Returns everything that is served: `/api`, `/api/v2`, `/web` and `/metrics`, below the configured prefix. Prefix and
 /// authentication are those of the configuration at this moment and of each request, respectively.
 pub fn router(manager: Manager, metrics: Metrics) -> Router {
     let outlook = Arc::new(manager.consensus().clone());
@@ -77,16 +79,26 @@ enum Guard {
 }
 
 fn mounted(api: &Api, guard: Guard) -> Router {
-    let mut paths = Router::new();
+    let mut handlers: BTreeMap<String, MethodRouter<Api>> = BTreeMap::new();
     for route in routes::table() {
-        paths = mount(paths, api, route, guard);
+        let (path, handler) = (route.info.path.clone(), guarded(api, route, guard));
+        let joined = match handlers.remove(&path) {
+            Some(others) => others.merge(handler),
+            None => handler,
+        };
+        handlers.insert(path, joined);
+    }
+    let mut paths = if guard == Guard::Permission { web::router() } else { Router::new() };
+    for (path, handler) in handlers {
+        let handler = handler.fallback(not_found);
+        paths = paths.route(&path, handler.clone()).route(&format!("{path}/"), handler);
     }
     paths.fallback(other).with_state(api.clone())
 }
 
-/// Mounts a route with and without a trailing slash. A `HEAD` of what changes something changes nothing.
-fn mount(paths: Router<Api>, api: &Api, route: Route, guard: Guard) -> Router<Api> {
-    let mut handler = route.handler.fallback(not_found);
+/// Returns the handler of a route behind what guards it. A `HEAD` of what changes something changes nothing.
+fn guarded(api: &Api, route: Route, guard: Guard) -> MethodRouter<Api> {
+    let mut handler = route.handler;
     if route.info.place == Place::Leader && guard == Guard::Permission {
         let way = (api.clone(), route.info.access);
         handler = handler.layer(middleware::from_fn_with_state(way, forward::to_leader));
@@ -97,10 +109,9 @@ fn mount(paths: Router<Api>, api: &Api, route: Route, guard: Guard) -> Router<Ap
             .layer(middleware::from_fn(nothing_for_head));
     }
     if route.info.access == Access::Write && guard == Guard::Refusal {
-        handler = axum::routing::get(|| async { Error::OnlyAnswers });
+        handler = axum::routing::on(route.info.verb.filter(), || async { Error::OnlyAnswers });
     }
-    let path = &route.info.path;
-    paths.route(path, handler.clone()).route(&format!("{path}/"), handler)
+    handler
 }
 
 /// With a prefix, only the status check is served outside of it, if it is configured there.

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq as _;
 use crate::app::Api;
 use crate::call::User;
 use crate::error::Error;
+use crate::v2::verb::problem;
 
 /// The user that may read with any password (`multi`).
 const READER: &str = "readonly";
@@ -35,18 +36,21 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
 
 /// Lets a request that changes something through to its handler, or not.
 pub(crate) async fn authorise(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let is_ours = request.uri().path().starts_with("/api/v2/");
+    let refused = |error: Error| if is_ours { problem(&error).into_response() } else { error.into_response() };
     if comes_from_another_site(request.headers()) {
-        return Error::CrossSite.into_response();
+        return refused(Error::CrossSite);
     }
     let config = api.config();
     let user = request.extensions().get::<User>().map(|user| user.0.as_str());
     if !may_change(&config.auth, user).await {
-        return Error::Unauthorised.into_response();
+        return refused(Error::Unauthorised);
     }
     next.run(request).await
 }
 
-async fn may_change(auth: &Auth, user: Option<&str>) -> bool {
+/// Tells whether `user` may change anything.
+pub(crate) async fn may_change(auth: &Auth, user: Option<&str>) -> bool {
     if auth.read_only {
         return false;
     }

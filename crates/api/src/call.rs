@@ -77,6 +77,11 @@ impl Call {
         Ok(store::Page::nth(self.param("page")?.parse().unwrap_or(0)))
     }
 
+    /// Returns who sent the request, as far as authentication found out.
+    pub(crate) fn named_user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     /// Returns who sent the request, or this node where that is not known.
     pub(crate) fn user(&self, api: &Api) -> String {
         self.user.clone().unwrap_or_else(|| api.manager.node().hostname.clone())

@@ -108,7 +108,7 @@ impl Error {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Forward(error) => error.status(),
             Self::Consensus(error) => status_of(error),

@@ -32,10 +32,12 @@ mod simple_time;
 #[cfg(test)]
 mod tests;
 mod v2;
+mod web;
 mod words;
 
 pub use app::{get, router, router_for_this_process};
 pub use compat::reading::{NotASnapshot, read_snapshot};
 pub use metrics::Metrics;
-pub use route::{Access, Place, RouteInfo};
+pub use route::{Access, Place, RouteInfo, Verb};
 pub use routes::all as routes;
+pub use v2::events::end_streams;

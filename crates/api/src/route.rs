@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use axum::extract::State;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodFilter, MethodRouter, get};
 
 use crate::answer::Answer;
 use crate::app::Api;
@@ -27,11 +27,38 @@ pub enum Place {
     Leader,
 }
 
+/// How a path is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// `GET`: everything of Orchestrator's API, also what changes something.
+    Get,
+    /// `POST`.
+    Post,
+    /// `PUT`.
+    Put,
+    /// `DELETE`.
+    Delete,
+}
+
+impl Verb {
+    /// Returns what lets only requests of this method through.
+    pub(crate) fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Delete => MethodFilter::DELETE,
+        }
+    }
+}
+
 /// A path and what a request to it does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RouteInfo {
     /// The whole path, parameters in braces.
     pub path: String,
+    /// How it is asked.
+    pub verb: Verb,
     /// What a request to it does.
     pub access: Access,
     /// Who answers it.
@@ -81,6 +108,6 @@ where
     F: Fn(Api, Call) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Answer> + Send + 'static,
 {
-    let info = RouteInfo { path: format!("/api/{path}"), access, place };
+    let info = RouteInfo { path: format!("/api/{path}"), verb: Verb::Get, access, place };
     Route { info, handler: get(move |State(api): State<Api>, call: Call| handler(api, call)) }
 }

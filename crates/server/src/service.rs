@@ -176,6 +176,8 @@ impl Listener {
         let told = stopping.clone();
         let stop = async move {
             told_to_stop().await;
+            // Pages that watch would keep their connections open for ever.
+            api::end_streams();
             told.cancel();
         };
         let drained = async {

@@ -1,8 +1,8 @@
 //! The JSON of the HTTP API: values that are sent, and how they are written.
 //!
-//! Names, order and empty values of the fields are Orchestrator's, since scripts parse them, but for `nodes`, `journal` and `overview`,
-//! which are ours. Invariants: no logic beyond
-//! the notation itself (filling these values is the business of `api`); what is read back is what was written.
+//! Names, order and empty values of the fields are Orchestrator's, since scripts parse them, but for `nodes`, `journal`,
+//! `overview` and `live`, which are ours. Invariants: no logic beyond the notation itself (filling these values is the
+//! business of `api`); what is read back is what was written.
 #![warn(missing_docs)]
 
 mod analysis;
@@ -11,6 +11,7 @@ mod health;
 mod instance;
 mod journal;
 mod json;
+mod live;
 mod nodes;
 mod overview;
 mod recovery;
@@ -23,6 +24,10 @@ pub use health::{HealthStatus, NodeHealth, RaftStatus};
 pub use instance::Instance;
 pub use journal::{Executor, JournalStep, RecoveryRecord, Sentence};
 pub use json::to_json;
+pub use live::{
+    Acknowledged, AuditEntry, ClusterCard, DetectionRow, Finding, HoldWord, IfItDied, InstanceRow, Listing, Notice,
+    RecoveryRow, Session, WitnessWord,
+};
 pub use nodes::{Node, NodeName, Nodes};
 pub use overview::{Acks, ClusterOverview, HeldRecovery, HoldView, InstanceCounts, PassedOver, Problem, Readiness};
 pub use recovery::{BlockedRecovery, RecoveryStep, TopologyRecovery};

@@ -15,7 +15,7 @@ use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
 use crate::metrics::Seen;
-use crate::route::{Access, Place, Route, RouteInfo, read, write};
+use crate::route::{Access, Place, Route, RouteInfo, Verb, read, write};
 use crate::routes::returning;
 use crate::{lookup, words};
 
@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
         write("reload-configuration", reload).here(),
         read("v2/explain/{cluster}", explain),
         Route {
-            info: RouteInfo { path: "/metrics".to_owned(), access: Access::Read, place: Place::Here },
+            info: RouteInfo { path: "/metrics".to_owned(), verb: Verb::Get, access: Access::Read, place: Place::Here },
             handler: get(|State(api): State<Api>| async move {
                 let seen = Seen {
                     view: &api.view(),

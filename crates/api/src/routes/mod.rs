@@ -59,6 +59,7 @@ pub(crate) fn table() -> Vec<Route> {
         pools::routes(),
         simulation::routes(),
         meta::routes(),
+        crate::v2::routes(),
     ]
     .into_iter()
     .flatten()

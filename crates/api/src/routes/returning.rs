@@ -12,7 +12,7 @@ use crate::app::Api;
 use crate::call::Call;
 use crate::error::Error;
 use crate::lookup;
-use crate::route::{Route, read, write};
+use crate::route::{Access, Place, Route, RouteInfo, Verb, read, write};
 use crate::routes::recovery::number;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -25,7 +25,12 @@ pub(super) fn routes() -> Vec<Route> {
         write("rejoin-clone/{host}/{port}", rejoin_clone),
         Route {
             handler: post(|State(api): State<Api>, call: Call| rejoin_by_query(api, call)),
-            ..write("v2/instances/{host}/{port}/rejoin", rejoin_by_query)
+            info: RouteInfo {
+                path: "/api/v2/instances/{host}/{port}/rejoin".to_owned(),
+                verb: Verb::Post,
+                access: Access::Write,
+                place: Place::Leader,
+            },
         },
     ]
 }

@@ -147,7 +147,7 @@ async fn the_leader_gets_the_request_whole_and_its_answer_comes_back() {
 async fn the_table_says_what_goes_to_the_leader_and_the_rest_stays_here() {
     let (leader, url, _arrivals) = Leader::start(1000).await;
     let (served, _) = follower(&url, Limits { catch_up: Duration::ZERO, ..Limits::default() }).await;
-    for route in routes() {
+    for route in routes().into_iter().filter(|route| route.verb == Verb::Get && !route.path.ends_with("/events")) {
         served.get(&route.path.replace(['{', '}'], "")).await;
         assert_eq!(!leader.asked().is_empty(), route.place == Place::Leader, "{}", route.path);
     }

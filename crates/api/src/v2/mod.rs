@@ -1,5 +1,19 @@
-//! Our values in our own shapes.
+//! Our values in our own shapes, and the resources of `/api/v2` that the web interface is made of.
 
+pub(crate) mod events;
+mod farm;
+mod findings;
+mod history;
 pub(crate) mod nodes;
 pub(crate) mod overview;
 pub(crate) mod recovery;
+mod servers;
+mod session;
+pub(crate) mod verb;
+
+use crate::route::Route;
+
+/// Returns the resources of the web interface.
+pub(crate) fn routes() -> Vec<Route> {
+    [events::routes(), servers::routes(), history::routes(), session::routes()].into_iter().flatten().collect()
+}

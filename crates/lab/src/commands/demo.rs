@@ -162,6 +162,8 @@ impl Demo {
             Accounts::MANAGER.0,
             Accounts::MANAGER.1
         );
+        println!("\nLook, in a browser");
+        println!("  {}", self.leader.url("/web/"));
         println!("\nLook, from another terminal");
         println!("  curl -s {api}/clusters");
         println!("  curl -s {api}/topology/{} | jq -r .Details", primary.key());
