@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Certificate, Choice, Flaw, Lost, Obstacle};
+use crate::{Certificate, Choice, Flaw, Lost, Obstacle, Stay};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +158,8 @@ pub enum Hold {
         /// The replica.
         key: InstanceKey,
     },
+    /// A replaced primary that came back stays as it is.
+    Returned(Stay),
     /// A takeover that somebody asked for is not possible as things stand.
     Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
@@ -202,6 +204,7 @@ impl Hold {
             Self::Cooldown { .. } => {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
             }
+            Self::Returned(stay) => stay.remedy(subject),
             Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
             Self::Obstacle(obstacle) => obstacle.remedy(),
             _ => None,
@@ -304,6 +307,7 @@ impl fmt::Display for Hold {
                 write!(out, "{certificate}")
             }
             Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
+            Self::Returned(stay) => write!(out, "{stay}"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
                 write!(out, "the plan would break a rule: {}", flaws.join("; "))

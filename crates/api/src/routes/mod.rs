@@ -14,6 +14,7 @@ mod nodes;
 mod raft;
 mod recovery;
 mod replication;
+mod returning;
 mod topology;
 
 use manager::View;
@@ -45,6 +46,7 @@ pub(crate) fn table() -> Vec<Route> {
         analysis::routes(),
         recovery::routes(),
         forced::routes(),
+        returning::routes(),
         audit::routes(),
         meta::routes(),
     ]
