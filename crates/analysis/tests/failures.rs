@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_DOCS=1 cargo test -p orchestrator-analysis --test failures` writes it anew.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
