@@ -22,6 +22,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
     loop {
         let due = tokio::time::sleep(EVERY);
         tokio::select! {
+            biased;
             () = due => {}
             () = hub.nudge.notified() => {}
         }

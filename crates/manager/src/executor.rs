@@ -312,6 +312,7 @@ async fn run_hook(hub: &Arc<Hub>, shell: Shell, hook: String, told: Facts) -> Re
     let abandoned = hub.abandoned.clone();
     let running = hub.tasks.spawn(async move {
         tokio::select! {
+            biased;
             () = abandoned.cancelled() => None,
             report = hooks::run(&shell, &hook, &told) => Some(report),
         }

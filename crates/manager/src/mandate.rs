@@ -198,6 +198,7 @@ async fn keep(hub: &Arc<Hub>, mandate: &Mandate, standing: &mut watch::Receiver<
             return;
         }
         tokio::select! {
+            biased;
             // Looked at again in the very moment in which it runs out, unless it is renewed.
             () = tokio::time::sleep(rest.min(AT_MOST)) => {}
             () = mandate.ended.cancelled() => return,
