@@ -232,6 +232,7 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
         at: hub.now(),
     };
     hub.declare(Command::Demote(demoted)).await?;
+    watcher::look_for(hub, key);
     let line = lock(&hub.pulses).get(key).and_then(|pulse| pulse.line.take());
     let access = hub.settings().probing.clone();
     hub.office.check(&run.mandate)?;
@@ -399,4 +400,5 @@ pub(crate) async fn disown(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) {
     if let Err(error) = hub.declare(Command::Demote(demoted)).await {
         tracing::error!(instance = %key, %error, "a candidate that may be writable is not on record as demoted");
     }
+    watcher::look_for(hub, key);
 }

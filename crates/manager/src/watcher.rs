@@ -70,6 +70,13 @@ pub(crate) async fn probe_kept(hub: &Hub, key: &InstanceKey) {
     }
 }
 
+/// Has `key`, which was just put on record as demoted, probed: from then on it is looked for in the rhythm of those, and not
+/// only when its next poll would have been due.
+pub(crate) fn look_for(hub: &Arc<Hub>, key: &InstanceKey) {
+    let (hub_of_task, key) = (Arc::clone(hub), key.clone());
+    hub.spawn(async move { probe_kept(&hub_of_task, &key).await });
+}
+
 /// Probes `key` now on a connection of its own, and records what it saw.
 pub(crate) async fn probe_anew(hub: &Arc<Hub>, key: &InstanceKey) {
     probe(hub, key, hub.prober(key).as_mut()).await;
