@@ -368,6 +368,14 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             let started = hands::start_receiver(hub, &run.mandate, replica).await;
             started.err().map(|error| format!("cannot start the receiver of {replica} again: {error}"))
         }
+        Undo::StartReplication { replica, only_if_it_answers } => {
+            let answers = hub.observatory.get(replica).is_some_and(|watched| watched.is_valid());
+            if *only_if_it_answers && !answers {
+                return true;
+            }
+            let started = hands::start_replication(hub, &run.mandate, replica).await;
+            started.err().map(|error| format!("cannot start replication on {replica} again: {error}"))
+        }
         Undo::Disown { server } => {
             hands::disown(hub, run, server).await;
             None

@@ -99,19 +99,13 @@ async fn resume(hub: &Arc<Hub>, mandate: &Mandate, recovery: Recovery) -> Result
     let was_promoting = began(plan.point_of_no_return());
     look_at_servers(hub, &plan).await;
     let old_primary_lives = hub.observatory.get(&plan.failed).is_some_and(|watched| watched.is_valid());
-    if old_primary_lives && plan.kind.is_about_a_death() && !was_promoting {
-        start_receivers_again(hub, mandate, &plan, &record).await;
-        let fenced = plan.steps.iter().find(|step| matches!(step.action, Action::Fence { .. }));
-        let outcome = fenced.and_then(|fence| record.steps.iter().find(|done| done.number == fence.number));
-        // One that began and is not known to have failed may have been done.
-        let was_fenced = outcome.is_some_and(|done| matches!(done.outcome, None | Some(StepOutcome::Done)));
-        hands::unfence(hub, mandate, &plan.failed, was_fenced).await?;
-        return close(hub, &uid, epoch, "the primary came back, and nobody had been promoted").await;
-    }
     let told = told_again(hub, &recovery, &plan);
     let mut run = Run::new(mandate, uid, epoch, plan, told);
     run.begun_before = record.steps.iter().filter(|step| step.started.is_some()).map(|step| step.number).collect();
     run.finished = finished_steps(&record);
+    if old_primary_lives && run.plan.kind.is_about_a_death() && !was_promoting {
+        return executor::give_up(hub, run, "the primary came back, and nobody had been promoted").await;
+    }
     go_on(hub, run, &record, was_promoting).await
 }
 
@@ -186,18 +180,6 @@ fn finished_steps(record: &PlanRecord) -> BTreeMap<u32, Outcome> {
         StepOutcome::Failed => None,
     };
     record.steps.iter().filter_map(outcome).collect()
-}
-
-async fn start_receivers_again(hub: &Arc<Hub>, mandate: &Mandate, plan: &Plan, record: &PlanRecord) {
-    let began = |step: u32| record.steps.iter().any(|done| done.number == step && done.started.is_some());
-    for step in plan.steps.iter().filter(|step| began(step.number)) {
-        if let Action::StopReceiver { replica, .. } = &step.action
-            && let Err(error) = hands::start_receiver(hub, mandate, replica).await
-        {
-            let text = format!("cannot start the receiver of {replica} again: {error}");
-            narrator::tell(hub, &record.uid, text);
-        }
-    }
 }
 
 async fn close(hub: &Arc<Hub>, uid: &str, epoch: u64, why: &str) -> Result<(), Error> {

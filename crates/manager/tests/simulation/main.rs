@@ -20,6 +20,7 @@ mod plot;
 mod reach;
 mod schedule;
 mod server;
+mod stories;
 mod trx;
 
 use std::future::Future;
