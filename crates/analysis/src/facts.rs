@@ -139,15 +139,16 @@ impl Facts {
     /// Returns the facts about `watched`.
     pub fn gather(snapshot: &Snapshot, graph: &Graph, policy: &Policy, watched: &Watched) -> Self {
         let mut facts = Self::about_itself(snapshot, graph, policy, watched);
-        let no_facts = Instance::default();
-        let own = watched.instance.as_deref().unwrap_or(&no_facts);
+        if graph.replicas(&watched.key).is_empty() {
+            return facts;
+        }
         let mut lines = BTreeSet::new();
-        let upstream = upstream(snapshot, graph, &watched.key);
+        let upstream = Upstream::from(snapshot, graph, &watched.key);
         for key in graph.replicas(&watched.key) {
             let Some(replica) = snapshot.get(key).filter(|replica| replicates_from(replica, &watched.key)) else {
                 continue;
             };
-            facts.count_replica(snapshot, policy, own, &upstream, replica, &mut lines);
+            facts.count_replica(snapshot, policy, &upstream, replica, &mut lines);
         }
         facts.logging_lines = lines.len();
         facts
@@ -290,8 +291,7 @@ impl Facts {
         &mut self,
         snapshot: &Snapshot,
         policy: &Policy,
-        source: &Instance,
-        upstream: &[String],
+        upstream: &Upstream<'_>,
         watched: &Watched,
         lines: &mut BTreeSet<(u16, u16)>,
     ) {
@@ -344,7 +344,7 @@ impl Facts {
         modes.sort_by_key(|mode| mode.as_str());
         self.replica_gtid_modes = Some((modes[0], modes[2]));
         if !is_downtimed {
-            let errant = errant(upstream, source, replica);
+            let errant = upstream.errant(replica);
             if !errant.is_empty() {
                 self.errant.push((key.clone(), errant));
             }
@@ -380,30 +380,41 @@ pub(crate) fn is_confirmed_dead(watched: &Watched) -> bool {
 }
 
 /// Returns the transactions that the instance `key` executed and its source did not. Empty for one that has no source, or
-/// whose source was never seen.
+/// above which nobody ever said what they executed.
 pub fn errant_of(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -> GtidSet {
-    let source = graph.source(key);
-    let both = source.and_then(|source| Some((source, snapshot.instance(source)?, snapshot.instance(key)?)));
-    both.map_or_else(GtidSet::default, |(key, source, own)| errant(&upstream(snapshot, graph, key), source, own))
+    let both = graph.source(key).and_then(|source| Some((source, snapshot.instance(key)?)));
+    both.map_or_else(GtidSet::default, |(source, own)| Upstream::from(snapshot, graph, source).errant(own))
 }
 
-/// Returns the GTID origins of `key` and of every server above it.
-fn upstream(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -> Vec<String> {
-    let mut origins = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut next = Some(key);
-    while let Some(key) = next.filter(|key| seen.insert(*key)) {
-        origins.extend(snapshot.instance(key).map(Instance::gtid_origin));
-        next = graph.source(key);
-    }
-    origins
+/// A source and every server above it, as replicas of that source need to know them.
+struct Upstream<'a> {
+    /// Under which origins they write.
+    origins: Vec<String>,
+    /// What the source executed; of one that does not say, such as a binlog server, the next above it that does.
+    executed: Option<&'a GtidSet>,
 }
 
-/// Returns what `replica` executed and `source` did not. The two were read at different moments: new transactions of the
-/// servers above reach the replica between the two probes and are not errant.
-fn errant(upstream: &[String], source: &Instance, replica: &Instance) -> GtidSet {
-    if !source.gtid.is_read() {
-        return GtidSet::default();
+impl<'a> Upstream<'a> {
+    fn from(snapshot: &'a Snapshot, graph: &Graph, source: &InstanceKey) -> Self {
+        let mut upstream = Self { origins: Vec::new(), executed: None };
+        let mut seen = BTreeSet::new();
+        let mut next = Some(source);
+        while let Some(key) = next.filter(|key| seen.insert(*key)) {
+            if let Some(instance) = snapshot.instance(key) {
+                upstream.origins.push(instance.gtid_origin());
+                upstream.executed =
+                    upstream.executed.or(Some(&instance.gtid).filter(|gtid| gtid.is_read()).map(|gtid| &gtid.executed));
+            }
+            next = graph.source(key);
+        }
+        upstream
     }
-    GtidSet::errant(&replica.gtid.executed, &source.gtid.executed, upstream.iter().map(String::as_str))
+
+    /// Returns what `replica` executed and its source did not. The two were read at different moments: new transactions of
+    /// the servers above reach the replica between the two probes and are not errant.
+    fn errant(&self, replica: &Instance) -> GtidSet {
+        self.executed.map_or_else(GtidSet::default, |executed| {
+            GtidSet::errant(&replica.gtid.executed, executed, self.origins.iter().map(String::as_str))
+        })
+    }
 }

@@ -173,6 +173,25 @@ async fn lists_come_in_the_recorded_order() {
 }
 
 #[tokio::test]
+async fn the_changelog_tells_how_diagnoses_changed() {
+    let manager = manager("{}").await;
+    let diagnosed = |code: &str, secs: i64| store::Diagnosed {
+        key: topology::InstanceKey::new("192.0.2.1", 3306),
+        code: code.to_owned(),
+        at: topology::Timestamp::from_secs(1_795_370_000 + secs),
+    };
+    let news = vec![diagnosed("NoProblem", 0), diagnosed("UnreachableMaster", 5), diagnosed("DeadMaster", 6)];
+    manager.store().note_diagnoses(news).expect("a store");
+    let served = Served { router: router(manager, Metrics::install()) };
+    let shown = served.get("/api/replication-analysis-changelog").await.json();
+    let expected = json!({
+        "AnalyzedInstanceKey": {"Hostname": "192.0.2.1", "Port": 3306},
+        "Changelog": ["2026-11-22T17:53:25Z;UnreachableMaster,", "2026-11-22T17:53:26Z;DeadMaster,"],
+    });
+    assert!(shown.as_array().expect("a list").contains(&expected), "{shown}");
+}
+
+#[tokio::test]
 async fn a_lock_is_put_on_once_shown_and_taken_off() {
     let served = Served::new().await;
     let hp = "127.0.1.2/21102";

@@ -42,6 +42,7 @@ fn analysis() {
         assert_same::<wire::Envelope>(name, &envelope);
         assert_same::<Vec<wire::ReplicationAnalysis>>(name, &envelope["Details"]);
     }
+    assert_same::<Vec<wire::AnalysisChangelog>>("changelog", &recorded("replication-analysis-changelog.json"));
 }
 
 #[test]

@@ -207,7 +207,7 @@ table! {
         SSLValidOUs: List = [], NotYet, "Accepted units (OU).";
     }
     Recovery {
-        ReduceReplicationAnalysisCount: Bool = true, NotYet, "Leave leaf replicas without problems out of the analysis output.";
+        ReduceReplicationAnalysisCount: Bool = true, Live, "Leave leaf replicas without problems out of the analysis output.";
         FailureDetectionPeriodBlockMinutes: Int = 60, Live, "Minutes within which the same failure is not announced again.";
         RecoveryPeriodBlockSeconds: Int = 3600, Live, "Seconds after a recovery within which the same kind is not repeated on that cluster.";
         RecoveryPeriodBlockMinutes: Int = 60, Live, "The same in minutes; counts when the seconds are not given.";
@@ -241,7 +241,7 @@ table! {
         PostponeSlaveRecoveryOnLagMinutes: Uint = 0, Live, "Old name of `PostponeReplicaRecoveryOnLagMinutes`.";
         EnforceExactSemiSyncReplicas: Bool = false, NotYet, "Keep exactly as many semi-sync replicas as the primary waits for.";
         RecoverLockedSemiSyncMaster: Bool = false, NotYet, "Enable semi-sync on replicas of a primary that waits for acknowledgements in vain.";
-        ReasonableLockedSemiSyncMasterSeconds: Uint = 0, NotYet, "Seconds of such waiting that are in order; 0 = as `ReasonableReplicationLagSeconds`.";
+        ReasonableLockedSemiSyncMasterSeconds: Uint = 0, Live, "Seconds of such waiting that are in order; 0 = as `ReasonableReplicationLagSeconds`.";
     }
     Ours {
         HookTimeoutSeconds: Uint = 60, Live, "Seconds that each hook may run before it is ended and counts as failed.";

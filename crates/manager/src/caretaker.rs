@@ -181,6 +181,9 @@ pub(crate) async fn age(hub: Arc<Hub>) {
             hub.names.expire_hosts();
             names_asked = hub.now();
         }
+        if let Err(error) = hub.store.age_changelog(hub.now().minus(config.discovery.forget_after)) {
+            tracing::debug!(%error, "old changes of diagnoses were not removed");
+        }
         forget_unseen(&hub, config.discovery.forget_after, mandate.is_some()).await;
         if let Some(mandate) = mandate {
             mandate.run(welcome_back(&hub)).await;

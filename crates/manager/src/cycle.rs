@@ -8,7 +8,7 @@ use analysis::{Code, Diagnosis};
 use topology::{InstanceKey, Timestamp};
 
 use crate::hub::Hub;
-use crate::{pulse, recovery, resume, suspicion};
+use crate::{changelog, emergency, pulse, recovery, resume, suspicion};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -31,6 +31,8 @@ pub(crate) async fn run(hub: Arc<Hub>) {
         }
         let view = hub.view();
         pulse::keep_all(&hub, &view);
+        changelog::note_all(&hub, &view);
+        emergency::probe(&hub, &view);
         since.retain(|(key, code), _| {
             view.diagnoses.iter().any(|diagnosis| &diagnosis.subject == key && diagnosis.code == *code)
         });
@@ -49,6 +51,7 @@ fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
     }
     if settled
         && diagnosis.code.is_told()
+        && !diagnosis.is_skippable()
         && let Ok(mandate) = hub.office.mandate()
     {
         // Hooks may take long, and the next cycle must not wait for them.

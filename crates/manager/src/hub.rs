@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 
 use crate::Error;
+use crate::changelog::Changelog;
 use crate::clock::Clock;
 use crate::mandate::{Mandate, Office};
 use crate::names::Names;
@@ -78,6 +79,8 @@ pub(crate) struct Hub {
     pub(crate) known_detections: Mutex<BTreeSet<i64>>,
     /// Why recoveries are held back, as last told, so that it is told once.
     pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
+    /// What was last diagnosed of each source.
+    pub(crate) changelog: Changelog,
     /// Names that servers report and that were looked into: key probed, name reported.
     pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
     settings: RwLock<Arc<Settings>>,
@@ -99,6 +102,7 @@ impl Hub {
             reach,
             node,
             started: clock.now(),
+            changelog: Changelog::of(&store),
             names: Names::new(store.hostname_resolves().unwrap_or_default()),
             store,
             consensus,

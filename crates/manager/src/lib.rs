@@ -12,10 +12,12 @@
 mod audit;
 mod calendar;
 mod caretaker;
+mod changelog;
 mod claim;
 mod clock;
 mod cycle;
 mod discovery;
+mod emergency;
 mod executor;
 mod fencing;
 mod fleet;

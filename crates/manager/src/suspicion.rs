@@ -13,7 +13,7 @@ use planner::{Kind, Request};
 use topology::InstanceKey;
 
 use crate::hub::{Hub, lock};
-use crate::{Error, hands, nodes, recovery, watcher};
+use crate::{Error, changelog, hands, nodes, recovery, watcher};
 
 /// Pauses between looks: short at first, when a death is fresh, and longer when it drags on.
 #[derive(Default)]
@@ -129,6 +129,7 @@ async fn act(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
     let view = hub.examine();
     let policy = hub.policy();
     let Some(diagnosis) = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, key) else { return false };
+    changelog::note(hub, &diagnosis);
     let receivers = planner::receivers_to_restart(&diagnosis, &view.snapshot, &policy);
     if !receivers.is_empty() && !view.snapshot.declared.recoveries_disabled {
         tracing::info!(instance = %key, replicas = receivers.len(), "restarting receivers that still believe in it");

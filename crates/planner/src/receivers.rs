@@ -11,14 +11,14 @@ use topology::{InstanceKey, Snapshot};
 /// How long the receivers of one source are left alone after they were restarted, while the same failure lasts.
 const RESTART_AT_MOST_EVERY: Duration = Duration::from_secs(30);
 
-/// Returns the replicas whose receivers should be restarted to see whether they can connect. Empty unless the source is
+/// Returns the replicas whose receivers should be restarted to see whether they can connect. Empty in downtime, and unless the source is
 /// silent here for longer than the policy allows, and they still say that they are connected.
 ///
 /// Never a MariaDB replica with received and not yet applied transactions: by GTID it drops its relay log when the
 /// receiver starts (MariaDB Knowledge Base, "Global Transaction ID", section on `CHANGE MASTER`).
 pub fn receivers_to_restart(diagnosis: &Diagnosis, snapshot: &Snapshot, policy: &Policy) -> Vec<InstanceKey> {
     let facts = &diagnosis.facts;
-    let unreachable = diagnosis.code.is_unreachable();
+    let unreachable = diagnosis.code.is_unreachable() && !diagnosis.is_skippable();
     let long_enough = facts.failing_since.is_some_and(|since| facts.at.since(since) >= policy.receiver_restart_after);
     // A restart in an earlier failure says nothing about this one: a promoted server may fail again soon.
     let in_this_failure =

@@ -43,6 +43,8 @@ const TABLES: &[&str] = &[
 #[cfg(test)]
 const OWN: &[&str] = &[
     "database_instance",
+    "database_instance_last_analysis",
+    "database_instance_analysis_changelog",
     "hostname_resolve",
     "active_node",
     "node_health",

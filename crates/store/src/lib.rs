@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 mod apply;
+mod changelog;
 mod command;
 mod database;
 mod declared;
@@ -41,8 +42,8 @@ pub use dump::Dump;
 pub use error::Error;
 pub use log::{Kept, LogEntry};
 pub use rows::{
-    Acknowledgement, ActiveNode, AuditRow, Blocked, ClusterFacts, Detection, DetectionFilter, LoadedInstances,
-    MaintenanceRow, Narration, NodeHealth, ObservedInstance, Page, PlanRecord, PlanState, Recovery, RecoveryFilter,
-    StepRecord,
+    Acknowledgement, ActiveNode, AuditRow, Blocked, ClusterFacts, Detection, DetectionFilter, Diagnosed,
+    LoadedInstances, MaintenanceRow, Narration, NodeHealth, ObservedInstance, Page, PlanRecord, PlanState, Recovery,
+    RecoveryFilter, StepRecord,
 };
 pub use store::{Mode, Store, move_aside};

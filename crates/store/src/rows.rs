@@ -299,6 +299,17 @@ pub struct ActiveNode {
     pub last_seen: Timestamp,
 }
 
+/// What was diagnosed of an instance, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosed {
+    /// The instance.
+    pub key: InstanceKey,
+    /// Orchestrator's name of the diagnosis.
+    pub code: String,
+    /// When it was made, to the second.
+    pub at: Timestamp,
+}
+
 /// What the graph says about an instance; goes with [`Watched`] into the table that people look into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterFacts {

@@ -217,7 +217,7 @@ impl Store {
         }
     }
 
-    fn hand_over(&self, job: Job, patient: bool) -> Result<(), Error> {
+    pub(crate) fn hand_over(&self, job: Job, patient: bool) -> Result<(), Error> {
         self.shared.jobs.hand_over(job, patient, &self.shared.path)
     }
 

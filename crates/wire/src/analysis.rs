@@ -75,3 +75,12 @@ pub struct ReplicationAnalysis {
     pub command_hint: String,
     pub is_read_only: bool,
 }
+
+/// How the diagnosis of an instance changed, oldest first: `timestamp;code,` each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "as above")]
+pub struct AnalysisChangelog {
+    pub analyzed_instance_key: Key,
+    pub changelog: Vec<String>,
+}

@@ -16,7 +16,7 @@ mod recovery;
 mod time;
 mod value;
 
-pub use analysis::ReplicationAnalysis;
+pub use analysis::{AnalysisChangelog, ReplicationAnalysis};
 pub use cluster::{Audit, AutomatedRecoveryFilters, ClusterInfo, Maintenance};
 pub use health::{HealthStatus, NodeHealth, RaftStatus};
 pub use instance::Instance;

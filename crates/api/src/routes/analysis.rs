@@ -2,7 +2,7 @@
 
 use analysis::Diagnosis;
 use store::DetectionFilter;
-use wire::{ReplicationAnalysis, TopologyRecovery};
+use wire::{AnalysisChangelog, Key, ReplicationAnalysis, TopologyRecovery, row_time};
 
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
@@ -16,6 +16,7 @@ pub(super) fn routes() -> Vec<Route> {
         read("replication-analysis", everything),
         read("replication-analysis/{cluster}", of_cluster),
         read("replication-analysis/instance/{host}/{port}", of_instance),
+        read("replication-analysis-changelog", changelog),
         read("audit-failure-detection", detections),
         read("audit-failure-detection/{page}", detections),
         read("audit-failure-detection/id/{id}", detections),
@@ -45,6 +46,18 @@ fn analysis(api: &Api, is_meant: impl Fn(&Diagnosis) -> bool) -> Answer {
     let meant = view.diagnoses.iter().filter(|diagnosis| is_meant(diagnosis));
     let shown: Vec<ReplicationAnalysis> = meant.map(|diagnosis| shape::entry(diagnosis, api.manager.node())).collect();
     Reply::ok("Analysis", shown)
+}
+
+async fn changelog(api: Api, _call: Call) -> Answer {
+    let rows = api.ask(|store| store.changelog()).await?;
+    let shown: Vec<AnalysisChangelog> = rows
+        .chunk_by(|one, next| one.key == next.key)
+        .map(|of_instance| AnalysisChangelog {
+            analyzed_instance_key: Key::from(&of_instance[0].key),
+            changelog: of_instance.iter().map(|change| format!("{};{},", row_time(change.at), change.code)).collect(),
+        })
+        .collect();
+    Reply::list_or_null(&shown)
 }
 
 async fn detections(api: Api, call: Call) -> Answer {

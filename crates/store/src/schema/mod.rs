@@ -12,13 +12,16 @@ use crate::error::{Error, classify};
 use crate::sql::{all, one};
 
 const TABLES: &str = include_str!("tables.sql");
+const CHANGELOG: &str = include_str!("changelog.sql");
 const INDEXES: &str = include_str!("indexes.sql");
 
 type Migration = fn(&Connection) -> rusqlite::Result<()>;
 
 /// What each version changed; the index is its number less one. Never edit one that was released: add another.
-const MIGRATIONS: &[(&str, Migration)] =
-    &[("tables as of 0.1; an Orchestrator file is taken over", create_or_complete)];
+const MIGRATIONS: &[(&str, Migration)] = &[
+    ("tables as of 0.1; an Orchestrator file is taken over", create_or_complete),
+    ("the changelog of diagnoses", |db| db.execute_batch(CHANGELOG)),
+];
 
 /// The newest schema that this program knows.
 pub(crate) fn newest() -> u32 {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so best by panicking")]
 
 mod ageing;
+mod changelog;
 mod crash;
 mod damage;
 mod determinism;
