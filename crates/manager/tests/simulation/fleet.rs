@@ -266,7 +266,10 @@ impl Fleet {
             server.finish_commits();
             return;
         }
-        let needed = server.setup.wait_count as usize;
+        let needed = server.wait_count as usize;
+        if server.setup.gives_up_alone && links.len() < needed {
+            server.semi_active = false;
+        }
         if !server.semi_active {
             let pending = server.binlog.len() - server.committed;
             server.unacknowledged += pending as u64;
@@ -281,7 +284,7 @@ impl Fleet {
                 server.acknowledged += 1;
                 server.executed.insert(event.trx);
                 server.committed += 1;
-            } else if now - event.logged > server.setup.semi_timeout_ms {
+            } else if now - event.logged > server.semi_timeout_ms {
                 server.semi_active = false;
                 server.unacknowledged += 1;
                 server.executed.insert(event.trx);

@@ -21,6 +21,7 @@ pub(crate) fn plain(replicas: u8, change: impl Fn(&mut Setup)) -> Fleet {
                 semi_replica: false,
                 wait_count: 1,
                 semi_timeout_ms: 10_000,
+                gives_up_alone: false,
                 relay_log_recovery: false,
                 logs_updates: true,
                 delay_secs: 0,
@@ -105,6 +106,7 @@ fn server(id: u8, common: &Common, dice: &mut StdRng) -> Server {
         semi_replica: common.semi_sync && dice.random_ratio(4, 5),
         wait_count: common.wait_count,
         semi_timeout_ms: common.timeout,
+        gives_up_alone: dice.random_ratio(1, 10),
         relay_log_recovery: dice.random_ratio(1, 2),
         logs_updates: common.mariadb || dice.random_ratio(9, 10),
         delay_secs: if id > 1 && dice.random_ratio(1, 12) { dice.random_range(5..60) } else { 0 },
@@ -134,6 +136,8 @@ fn draw_configuration(dice: &mut StdRng) -> String {
         (6, r#""PreventCrossDataCenterMasterFailover": true"#),
         (6, r#""PrimaryRestartGraceSeconds": 5"#),
         (6, r#""DelayMasterPromotionIfSQLThreadNotUpToDate": true"#),
+        (8, r#""DataLossPolicy": "refuse""#),
+        (8, r#""DataLossPolicy": "wait:20""#),
         (4, r#""DetachLostReplicasAfterMasterFailover": false"#),
     ] {
         if dice.random_ratio(1, ratio) {

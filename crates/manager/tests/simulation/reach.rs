@@ -10,7 +10,8 @@ use futures::future::{BoxFuture, FutureExt};
 use manager::Clock;
 use manager::reach::{Probing, Pulse, Reach, Tell, Verbs};
 use mysql::{
-    Access, Error, ErrorKind, Fenced, HeldLine, PendingFence, Probe, ProbeSettings, PulseEvent, SourceChange, Waited,
+    Access, Account, AckPolicy, Error, ErrorKind, Fenced, Frozen, HeldLine, PendingFence, Probe, ProbeSettings,
+    PulseEvent, Secret, SourceChange, Waited,
 };
 use rand::Rng;
 use tokio::sync::{Notify, oneshot};
@@ -395,6 +396,11 @@ impl Hand {
         done
     }
 
+    fn is_mariadb(&self) -> bool {
+        let fleet = self.way.shared.lock();
+        fleet.find(&self.key).is_some_and(|id| fleet.server(id).is_mariadb())
+    }
+
     async fn session(&mut self) -> Result<Session, Error> {
         if let Some(session) = self.session {
             let lives = self.way.shared.lock().server(session.id).generation == session.generation;
@@ -726,6 +732,66 @@ impl Verbs for Hand {
             Ok(())
         })
         .boxed()
+    }
+
+    fn channel<'a>(&'a mut self, _: &'a str) -> Verb<'a, Option<Channel>> {
+        self.channels().map(|channels| Ok(channels?.into_iter().next())).boxed()
+    }
+
+    fn stored_account<'a>(&'a mut self, _: &'a str) -> Verb<'a, Option<Account>> {
+        let account = Account { user: "replicator".to_owned(), password: Secret::new("") };
+        self.run("read the replication account", move |_, _| Ok(Some(account))).boxed()
+    }
+
+    fn freeze(&mut self, within: Duration) -> Verb<'_, Frozen> {
+        async move {
+            let session = self.session().await?;
+            let closed = self.way.close(session, true, within).await;
+            let executed = self.executed().await?;
+            if closed.is_err() {
+                self.set_writable().await?;
+                let why = ErrorKind::Unexpected("writes under way did not end".to_owned());
+                return Err(Error::new("freeze the server", &self.key, why));
+            }
+            Ok(Frozen { executed, killed: Vec::new() })
+        }
+        .boxed()
+    }
+
+    fn stands_still<'a>(&'a mut self, at: Option<&'a GtidSet>) -> Verb<'a, GtidSet> {
+        async move {
+            let moves =
+                |why: &str| Error::new("see that it stands still", &self.key, ErrorKind::Unexpected(why.to_owned()));
+            let (open, moved) = (moves("it is not read-only"), moves("it executed more"));
+            if self.write_policy().await? != WritePolicy::SuperReadOnly && !self.is_mariadb() {
+                return Err(open);
+            }
+            let before = match at {
+                Some(at) => at.clone(),
+                None => self.executed().await?,
+            };
+            let now = self.executed().await?;
+            if now == before { Ok(now) } else { Err(moved) }
+        }
+        .boxed()
+    }
+
+    fn thaw(&mut self) -> Verb<'_, ()> {
+        self.set_writable()
+    }
+
+    fn set_acks(&mut self, policy: AckPolicy) -> Verb<'_, ()> {
+        self.change(format!("waits as {policy:?} says"), move |server, _| {
+            server.semi_active = if server.semi_source == policy.enabled { server.semi_active } else { policy.enabled };
+            server.semi_source = policy.enabled;
+            (server.wait_count, server.semi_timeout_ms) = (policy.wait_count, policy.timeout_ms);
+            Ok(())
+        })
+        .boxed()
+    }
+
+    fn ack_clients(&mut self) -> Verb<'_, u32> {
+        self.run("count semi-synchronous replicas", |fleet, id| Ok(fleet.instance(id).semi_sync.clients)).boxed()
     }
 
     fn set_semi_sync_source(&mut self, on: bool) -> Verb<'_, ()> {

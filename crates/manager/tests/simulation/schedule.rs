@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use manager::Mode;
-use planner::Request;
+use planner::{Request, Wish};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::Command;
 use tokio::time::{Instant, sleep};
-use topology::{Downtime, WritePolicy};
+use topology::{Downtime, PromotionRule, WritePolicy};
 
 use crate::fleet::{Fleet, Met, Place, TICK};
 use crate::invariants::{Counts, Invariants, Moment, why_not_whole};
@@ -98,6 +98,9 @@ impl Schedule {
     async fn run(mut self) -> Outcome {
         let settling = self.dice.random_range(8_000..15_000);
         self.settle(settling).await;
+        if self.dice.random_ratio(1, 4) {
+            self.register_candidate().await;
+        }
         for _ in 0..self.dice.random_range(2..12) {
             self.fault().await;
             // Faults come in bunches.
@@ -226,7 +229,7 @@ impl Schedule {
 
     async fn fault(&mut self) {
         let id = self.any_server();
-        match self.dice.random_range(0..20) {
+        match self.dice.random_range(0..24) {
             0..5 => self.kill_server(id, false),
             5..7 => self.kill_server(id, true),
             7..9 => self.hang(id),
@@ -240,7 +243,12 @@ impl Schedule {
             }),
             16..18 => self.kill_manager().await,
             18 => self.ask_for_recovery(id).await,
-            _ => self.downtime(id).await,
+            19 => self.downtime(id).await,
+            20 => self.shared.change(|fleet| {
+                fleet.tell(format!("somebody lets s{id} acknowledge no more"));
+                fleet.server_mut(id).semi_replica = false;
+            }),
+            _ => self.take_over().await,
         }
         if self.shared.lock().server(id).broken {
             self.later(1000..30_000, End::Mend(id));
@@ -332,6 +340,16 @@ impl Schedule {
         });
     }
 
+    async fn register_candidate(&mut self) {
+        let id = self.any_server();
+        let key = self.shared.lock().server(id).key.clone();
+        let rules = [PromotionRule::Must, PromotionRule::Prefer, PromotionRule::PreferNot, PromotionRule::MustNot];
+        let rule = rules[self.dice.random_range(0..rules.len())];
+        self.tell(format!("s{id} has the promotion rule {rule}"));
+        let at = self.manager().now();
+        self.manager().declare(Command::RegisterCandidate { key, rule, at }).await.unwrap();
+    }
+
     async fn kill_manager(&mut self) {
         let Some(node) = self.node.take() else { return };
         let in_recovery = !node.store().declared().recovering.is_empty();
@@ -349,6 +367,19 @@ impl Schedule {
         let manager = self.manager();
         #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
         tokio::spawn(async move { manager.recover(&key, Request::default()).await });
+    }
+
+    /// A planned switch, whatever the state of things.
+    async fn take_over(&mut self) {
+        if self.node.is_none() {
+            return;
+        }
+        let primary = self.shared.lock().published.clone();
+        self.tell(format!("an operator asks that somebody take over from {primary}"));
+        let manager = self.manager();
+        let wish = Wish { designated: None, auto: true };
+        #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
+        tokio::spawn(async move { manager.take_over(&primary, wish, false).await.map_err(|error| error.to_string()) });
     }
 
     async fn downtime(&mut self, id: u8) {

@@ -110,6 +110,8 @@ pub(crate) struct Setup {
     pub(crate) semi_replica: bool,
     pub(crate) wait_count: u32,
     pub(crate) semi_timeout_ms: u64,
+    /// Falls back to asynchronous at once when too few replicas are connected.
+    pub(crate) gives_up_alone: bool,
     pub(crate) relay_log_recovery: bool,
     pub(crate) logs_updates: bool,
     pub(crate) delay_secs: u64,
@@ -145,6 +147,8 @@ pub(crate) struct Server {
     pub(crate) semi_source: bool,
     pub(crate) semi_replica: bool,
     pub(crate) semi_active: bool,
+    pub(crate) wait_count: u32,
+    pub(crate) semi_timeout_ms: u64,
     pub(crate) unacknowledged: u64,
     /// Commits that replicas acknowledged.
     pub(crate) acknowledged: u64,
@@ -176,6 +180,8 @@ impl Server {
             semi_source: setup.semi_source,
             semi_replica: setup.semi_replica,
             semi_active: setup.semi_source,
+            wait_count: setup.wait_count,
+            semi_timeout_ms: setup.semi_timeout_ms,
             unacknowledged: 0,
             acknowledged: 0,
             replication: None,
@@ -257,6 +263,7 @@ impl Server {
         self.semi_source = self.setup.semi_source;
         self.semi_replica = self.setup.semi_replica;
         self.semi_active = self.semi_source;
+        (self.wait_count, self.semi_timeout_ms) = (self.setup.wait_count, self.setup.semi_timeout_ms);
         self.unacknowledged = 0;
         self.acknowledged = 0;
         let drops_relay = self.is_mariadb();
@@ -339,15 +346,15 @@ impl Server {
                         .is_some_and(|own| matches!(own.link, Link::Up { semi_sync: true, .. })),
                     new_names: true,
                 },
-                wait_count: self.setup.wait_count,
-                timeout_ms: self.setup.semi_timeout_ms,
+                wait_count: self.wait_count,
+                timeout_ms: self.semi_timeout_ms,
                 lossless: true,
                 clients: semi_clients,
                 priority: 0,
                 unacknowledged: self.unacknowledged,
                 waiting_sessions: u32::try_from(self.binlog.len() - self.committed).ok(),
                 acknowledged: self.acknowledged,
-                gives_up_alone: false,
+                gives_up_alone: self.setup.gives_up_alone,
             },
             replicas,
             placement: Placement { data_center: self.setup.data_center.clone(), ..Placement::default() },
