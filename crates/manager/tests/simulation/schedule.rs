@@ -193,9 +193,7 @@ impl Schedule {
             }),
             End::Mend(id) => self.shared.change(|fleet| mend(fleet, id)),
             End::StartReplication(id) => {
-                if self.shared.change(|fleet| start_replication(fleet, id)) {
-                    self.stopped.remove(&id);
-                }
+                self.shared.change(|fleet| start_replication(fleet, id));
             }
             End::StartManager if self.node.is_none() => {
                 let at = self.dice.random_range(0..self.home.voters);
@@ -409,9 +407,6 @@ impl Schedule {
                 restart(fleet, id);
             }
         });
-        for id in std::mem::take(&mut self.stopped) {
-            self.shared.change(|fleet| start_replication(fleet, id));
-        }
         // One that halts in a step goes on for ever.
         if let Some(node) = self.node.take() {
             node.kill().await;
@@ -430,6 +425,7 @@ impl Schedule {
             if let Some(why) = why {
                 assert!(self.now() < deadline, "not whole after {WITHIN} ms: {why}");
                 self.open_what_its_file_closed().await;
+                self.start_what_was_stopped();
             }
         }
     }
@@ -456,6 +452,19 @@ impl Schedule {
         if let Some(key) = closed.filter(|_| is_quiet) {
             self.tell(format!("an operator opens {key}, which its configuration file closed"));
             self.manager().set_writable(&key).await.ok();
+        }
+    }
+
+    /// Operators look after what they stopped: a recovery in between may have put it back as it found it.
+    fn start_what_was_stopped(&mut self) {
+        let is_quiet = self.node.as_ref().is_some_and(|node| node.store().declared().recovering.is_empty());
+        for id in self.stopped.iter().filter(|_| is_quiet) {
+            self.shared.change(|fleet| {
+                let own = fleet.server(*id).replication.as_ref();
+                if own.is_some_and(|own| own.source.is_valid() && !(own.receiver && own.applier)) {
+                    start_replication(fleet, *id);
+                }
+            });
         }
     }
 
@@ -523,8 +532,7 @@ fn mend(fleet: &mut Fleet, id: u8) {
     }
 }
 
-/// False when the server does not take the order.
-fn start_replication(fleet: &mut Fleet, id: u8) -> bool {
+fn start_replication(fleet: &mut Fleet, id: u8) {
     let now = fleet.now;
     let server = fleet.server_mut(id);
     let runs = server.runs();
@@ -535,7 +543,6 @@ fn start_replication(fleet: &mut Fleet, id: u8) -> bool {
         own.start_applier();
         fleet.tell(format!("an operator starts replication on s{id}"));
     }
-    runs
 }
 
 thread_local! {
