@@ -34,6 +34,7 @@ mod pulse;
 #[doc(hidden)]
 pub mod reach;
 mod recovery;
+mod reopening;
 mod resume;
 mod seat;
 mod settings;

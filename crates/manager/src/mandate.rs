@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::Hub;
 use crate::seat::Seat;
-use crate::{Error, resume, watcher};
+use crate::{Error, reopening, resume, watcher};
 
 /// One span of leadership. Cheap to clone.
 #[derive(Clone)]
@@ -131,6 +131,9 @@ fn begin(hub: &Arc<Hub>, term: u64, resumes: bool) -> Result<Mandate, Error> {
     // Those that only watch look for them less often.
     hub.store.declared().demoted.keys().for_each(|key| watcher::look_for(hub, key));
     resume::go_on_with(hub, &mandate, left);
+    if resumes {
+        reopening::look_after(hub, &mandate);
+    }
     hub.nudge.notify_one();
     Ok(mandate)
 }

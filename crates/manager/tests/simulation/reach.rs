@@ -296,7 +296,7 @@ impl Way {
     /// Makes the server refuse writes; answered when commits that are under way have ended.
     async fn close(&self, session: Session, with_super: bool, limit: Duration) -> Result<(), Error> {
         const DOING: &str = "make it read-only";
-        let (who, id, lives) = (self.from, session.id, Arc::clone(&self.lives));
+        let (who, id) = (self.from, session.id);
         let deadline = Instant::now() + limit;
         self.ask(session, DOING, limit, move |fleet| {
             let policy = if with_super { WritePolicy::SuperReadOnly } else { WritePolicy::ReadOnly };
@@ -305,8 +305,7 @@ impl Way {
             }
             let server = fleet.server_mut(id);
             server.writes = policy;
-            // An order that lay in a connection outlives the process that gave it, which could have taken it back.
-            server.closed_by_us = lives.load(Ordering::Relaxed);
+            server.closed_by_us = true;
             Ok(())
         })
         .await?;

@@ -136,7 +136,7 @@ pub(crate) struct Server {
     /// The host is off: packets vanish.
     pub(crate) host_up: bool,
     pub(crate) writes: WritePolicy,
-    /// A manager that lives made it read-only.
+    /// A manager made it read-only.
     pub(crate) closed_by_us: bool,
     pub(crate) binlog: Vec<Event>,
     /// How many of these are committed; the others wait for acknowledgements.

@@ -9,6 +9,7 @@ use topology::{PromotionRule, WritePolicy};
 use crate::fleet::{Fleet, Place};
 use crate::plot::{Plot, configuration, plain};
 use crate::schedule::{Outcome, Schedule, note_panics, restart};
+use crate::server::Process;
 use crate::simulate;
 
 /// A schedule without a fault of its own.
@@ -123,5 +124,31 @@ fn a_candidate_that_was_on_its_way_to_another_source_replicates_again_when_the_p
             schedule.heal().await;
             schedule.end().await;
         }
+    });
+}
+
+#[test]
+fn a_primary_that_carries_out_the_order_of_a_manager_that_is_gone_is_opened_by_the_next_one() {
+    simulate(async {
+        let mut schedule = staged(plain(1, |_| {}), "");
+        schedule.settle(10_000).await;
+        schedule.change(|fleet| {
+            let until = fleet.now + 60_000;
+            fleet.server_mut(1).stalled_until = until;
+        });
+        schedule.pass(500).await;
+        schedule.change(|fleet| fleet.server_mut(0).process = Process::Hung);
+        schedule.pass(15_000).await;
+        assert!(!schedule.shared.lock().server(0).orders.is_empty(), "the fence lies in its connection");
+        schedule.kill(1);
+        schedule.pass(5000).await;
+        schedule.node.take().unwrap().kill().await;
+        schedule.change(|fleet| fleet.resume(0));
+        assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::SuperReadOnly);
+        schedule.start_manager(0, Mode::Service).await;
+        schedule.pass(3000).await;
+        assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
+        schedule.heal().await;
+        schedule.end().await;
     });
 }
