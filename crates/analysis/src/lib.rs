@@ -19,7 +19,7 @@ mod testimony;
 
 pub use code::{Code, Structure};
 pub use facts::{Facts, errant_of};
-pub use policy::{ClusterFilter, DataLoss, Filter, KeyFilter, Policy};
+pub use policy::{ClusterFilter, DataLoss, Filter, KeyFilter, Policy, ReturnedPrimary};
 pub use quorum::Quorum;
 pub use testimony::{Testimony, Witness};
 

@@ -116,6 +116,20 @@ pub struct Policy {
     pub takeover_lag: Duration,
     /// `TakeoverWriteBlockSeconds`: how long a takeover may keep writes waiting before it is undone.
     pub write_block: Duration,
+    /// `ReturnedPrimaryPolicy`: what becomes of a replaced primary that came back.
+    pub returned_primary: ReturnedPrimary,
+}
+
+/// What becomes of a replaced primary that came back. It is closed to writes in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReturnedPrimary {
+    /// It is left for a person.
+    #[default]
+    Off,
+    /// It is attached below its successor if that has all it has.
+    Subset,
+    /// Likewise, and rebuilt from a replica if not, after what it has beyond was put on record.
+    Clone,
 }
 
 impl Default for Policy {
@@ -146,6 +160,7 @@ impl Default for Policy {
             lost_downtime: Duration::from_secs(365 * 86_400),
             apply_promotion: true,
             parallel_moves: 5,
+            returned_primary: ReturnedPrimary::Off,
             takeover_lag: Duration::from_secs(20),
             write_block: Duration::from_secs(5),
         }

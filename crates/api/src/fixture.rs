@@ -81,6 +81,7 @@ fn instance(shown: &wire::Instance, key: InstanceKey) -> Instance {
             mode: GtidMode::parse(&shown.gtid_mode),
             executed: set(&shown.executed_gtid_set),
             purged: set(&shown.gtid_purged),
+            ..Gtid::default()
         },
         channels: if shown.master_key.port > 0 { vec![channel(shown)] } else { Vec::new() },
         semi_sync: SemiSync {

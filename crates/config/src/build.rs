@@ -256,6 +256,9 @@ impl Builder<'_> {
             restart_grace: self.seconds(Id::PrimaryRestartGraceSeconds),
             heartbeat: Duration::from_millis(self.number(Id::HeartbeatMilliseconds)).min(CENTURY),
             receiver_restart_after: self.seconds(Id::ReceiverRestartAfterSeconds),
+            returned_primary: returned_primary(self.settings.text(Id::ReturnedPrimaryPolicy))
+                .unwrap_or(ReturnedPrimaryPolicy::Off),
+            divergence_directory: self.path(Id::DivergenceDirectory),
         }
     }
 
@@ -429,6 +432,16 @@ pub(crate) fn server_name_method(text: &str) -> Option<ServerNameMethod> {
         "none" => Some(ServerNameMethod::None),
         "default" | "hostname" | "@@hostname" => Some(ServerNameMethod::Hostname),
         "report_host" | "@@report_host" => Some(ServerNameMethod::ReportHost),
+        _ => None,
+    }
+}
+
+/// Reads `ReturnedPrimaryPolicy`.
+pub(crate) fn returned_primary(text: &str) -> Option<ReturnedPrimaryPolicy> {
+    match text.to_ascii_lowercase().as_str() {
+        "off" | "" => Some(ReturnedPrimaryPolicy::Off),
+        "subset" => Some(ReturnedPrimaryPolicy::Subset),
+        "clone" => Some(ReturnedPrimaryPolicy::Clone),
         _ => None,
     }
 }

@@ -32,8 +32,9 @@ pub use key::{Effect, Group, Key, Kind, Literal};
 pub use load::{Loaded, SourceFile, parse};
 pub use model::{
     Audit, Auth, AuthMethod, Backend, Candidates, DataLossPolicy, DetectQueries, Discovery, Hooks, KeyValue, Listen,
-    MessageIdentity, Metadata, Problems, Process, Raft, RaftSecurity, Recovery, Resolve, ResolveMethod, SemiSyncPolicy,
-    ServerNameMethod, ServerTls, TlsFiles, TlsUse, TopologyAccess, UnappliedPolicy,
+    MessageIdentity, Metadata, Problems, Process, Raft, RaftSecurity, Recovery, Resolve, ResolveMethod,
+    ReturnedPrimaryPolicy, SemiSyncPolicy, ServerNameMethod, ServerTls, TlsFiles, TlsUse, TopologyAccess,
+    UnappliedPolicy,
 };
 pub use report::{Finding, FindingKind, Place, Problem, Severity};
 pub use secret::Secret;

@@ -396,6 +396,21 @@ pub struct Recovery {
     pub heartbeat: Duration,
     /// How long a primary must be unreachable from here before replicas that still believe in it are made to reconnect.
     pub receiver_restart_after: Duration,
+    /// What becomes of a replaced primary that comes back.
+    pub returned_primary: ReturnedPrimaryPolicy,
+    /// Where changes are kept that only a returned primary has; beside the database when none.
+    pub divergence_directory: Option<PathBuf>,
+}
+
+/// `ReturnedPrimaryPolicy`: what becomes of a replaced primary that comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnedPrimaryPolicy {
+    /// It is left for a person.
+    Off,
+    /// It is attached below its successor if that has all it has.
+    Subset,
+    /// Likewise, and rebuilt by the clone plugin if not.
+    Clone,
 }
 
 /// Commands that are run at the turns of a recovery, in order. Each is a line for the shell.

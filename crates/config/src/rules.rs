@@ -4,7 +4,7 @@ mod raft;
 
 use std::collections::BTreeSet;
 
-use crate::build::{auth_method, data_loss_policy, resolve_method, server_name_method};
+use crate::build::{auth_method, data_loss_policy, resolve_method, returned_primary, server_name_method};
 use crate::findings::{doubtful, overridden};
 use crate::key::Effect;
 use crate::model::AuthMethod;
@@ -61,6 +61,7 @@ pub(crate) fn judge(raw: &Settings, broken: &BTreeSet<Id>) -> Judged {
     judge.authentication();
     judge.server_tls();
     judge.resolve_methods();
+    judge.returned_primary();
     judge.host_filters();
     judge.normalise();
     judge.pseudo_gtid();
@@ -319,6 +320,15 @@ impl Judge<'_> {
         }
         if server_name_method(self.raw.text(theirs)).is_none() {
             self.acts_as_none(theirs, "\"none\", \"@@hostname\" or \"@@report_host\"");
+        }
+    }
+
+    fn returned_primary(&mut self) {
+        let id = Id::ReturnedPrimaryPolicy;
+        let found = self.raw.text(id);
+        if returned_primary(found).is_none() {
+            let message = format!("{}: expected \"off\", \"subset\" or \"clone\", found \"{found}\"", id.name());
+            self.refuse(&[id], message);
         }
     }
 

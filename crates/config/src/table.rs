@@ -249,6 +249,8 @@ table! {
         HeartbeatMilliseconds: Uint = 1000, Live, "Milliseconds between two pulses to each server with replicas, on the connection that is kept open.";
         ReceiverRestartAfterSeconds: Uint = 1, Live, "Seconds that a primary must be unreachable from here before replicas that still believe in it are made to reconnect.";
         PromotionDrainTimeoutSeconds: Uint = 60, Live, "Seconds that a candidate may take to apply what it received before it is promoted.";
+        ReturnedPrimaryPolicy: Text = "off", Live, "What becomes of a replaced primary that comes back, beside being made read-only: `off` (it is left for a person), `subset` (attached below its successor if that has all it has), `clone` (likewise, and rebuilt by the clone plugin if not). Automatic only in clusters of `RecoverMasterClusterFilters`.";
+        DivergenceDirectory: Text = "", Live, "Where the changes are kept that a returned primary has and its successor has not; empty = `divergence` beside `SQLite3DataFile`.";
         DataLossPolicy: Text = "allow", Live, "What to do where it is not proved that a promotion loses no acknowledged transaction: `allow` it; `wait:N`, wait up to N seconds from the failure for the proof, then allow it; `refuse` it until somebody asks for it.";
         TakeoverWriteBlockSeconds: Uint = 5, Live, "Seconds that a graceful takeover may keep writes waiting; if the new primary is not ready by then, all is undone.";
         RaftSharedSecret: Secret = "", Restart, "Text of 16 characters or more, the same on every raft node, that proves who is one; all between them is encrypted. `openssl rand -hex 32` makes one. Or `${NAME}` to take it from an environment variable.";

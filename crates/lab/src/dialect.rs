@@ -54,6 +54,11 @@ pub(crate) fn options(product: Product) -> Vec<&'static str> {
     all
 }
 
+/// Options that open a server to writes from its start.
+pub(crate) fn open_options(product: Product) -> &'static [&'static str] {
+    if product.is_mariadb() { &["--read-only=0"] } else { &["--super-read-only=0", "--read-only=0"] }
+}
+
 /// Options by which a server can take part in semi-synchronous replication, as a replica from the start.
 pub(crate) fn semi_sync_options(product: Product) -> &'static [&'static str] {
     if product.is_mariadb() {

@@ -314,7 +314,10 @@ async fn ended(stage: &Stage, old: &InstanceKey, since: Timestamp) -> Result<Sto
     let until = Instant::now() + AFTERWARDS;
     let journal = stage.journal()?;
     loop {
-        let found = journal.recoveries()?.into_iter().find(|row| row.key == *old && row.started >= since);
+        let found = journal
+            .recoveries()?
+            .into_iter()
+            .find(|row| row.key == *old && row.started >= since && row.kind != "Return");
         if let Some(recovery) = found.filter(|row| row.ended.is_some())
             && let Some(story) = journal.story(&recovery.uid)?
         {

@@ -43,6 +43,7 @@ mod template;
 mod watcher;
 mod writer;
 
+pub use admin::AdminSession;
 pub use cluster::{ManagerCluster, ManagerNode};
 pub use disk::SmallDisk;
 pub use failover::{Failing, Failover, Fault, Resumed, Times};

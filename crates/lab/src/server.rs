@@ -110,6 +110,18 @@ impl Server {
     /// # Errors
     /// When it runs already or cannot be run.
     pub fn launch(&self) -> Result<()> {
+        self.launch_with(&[])
+    }
+
+    /// As [`Server::launch`], open to writes from the first moment on: as a primary that nobody told otherwise.
+    ///
+    /// # Errors
+    /// As [`Server::launch`].
+    pub fn launch_writable(&self) -> Result<()> {
+        self.launch_with(dialect::open_options(self.product()))
+    }
+
+    fn launch_with(&self, options: &[&str]) -> Result<()> {
         let mut process = self.lock();
         if let Some(process) = process.as_mut()
             && process.exited()?.is_none()
@@ -119,7 +131,9 @@ impl Server {
         // A socket file of the process before would be mistaken for an answer.
         drop(fs::remove_file(self.socket()));
         let few_arenas = [("MALLOC_ARENA_MAX", "2")];
-        *process = Some(Process::start(&self.blueprint.prefix, &self.command(), &self.log_path(), &few_arenas)?);
+        let mut command = self.command();
+        command.extend(options.iter().map(|option| (*option).to_owned()));
+        *process = Some(Process::start(&self.blueprint.prefix, &command, &self.log_path(), &few_arenas)?);
         Ok(())
     }
 

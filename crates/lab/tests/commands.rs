@@ -131,6 +131,13 @@ fn the_next_leader_completes_a_recovery_once() {
     held("campaign raft-crash --rounds 3");
 }
 
+/// One that has nothing of its own is attached again; one that has is closed, and what it has is on record.
+#[test]
+fn a_primary_that_comes_back_is_closed_at_once() {
+    let table = held("campaign return --rounds 2");
+    assert!(table.contains("1 divergences: until on record, each with exactly its GTIDs"), "{table}");
+}
+
 #[test]
 fn a_full_disk_and_a_lost_file_cost_one_manager_only() {
     held("campaign raft-disk --rounds 1");

@@ -8,7 +8,7 @@ use analysis::{Code, Diagnosis};
 use topology::{InstanceKey, Timestamp};
 
 use crate::hub::Hub;
-use crate::{changelog, emergency, pulse, recovery, resume, suspicion};
+use crate::{changelog, emergency, fencing, pulse, recovery, resume, suspicion};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -28,6 +28,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
         }
         if let Ok(mandate) = hub.office.mandate() {
             resume::adopt(&hub, &mandate);
+            fencing::keep_looking(&hub);
         }
         let view = hub.view();
         pulse::keep_all(&hub, &view);

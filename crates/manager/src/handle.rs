@@ -17,6 +17,7 @@ use crate::mandate::Mandate;
 use crate::nodes::Lookout;
 use crate::observatory::Observatory;
 use crate::recovery::{self, Recovered};
+use crate::returning::{self, Returned};
 use crate::seat::Seat;
 use crate::takeover::{self, TakenOver};
 use crate::world::World;
@@ -332,6 +333,23 @@ impl Manager {
         let (hub_of_task, under, snapshot) = (Arc::clone(hub), mandate.clone(), view.snapshot);
         let recovery = async move { recovery::consider(&hub_of_task, &under, &snapshot, &diagnosis, &request).await };
         hub.recover(&mandate, recovery).await
+    }
+
+    /// Attaches a replaced primary that came back below the present primary, as a person asks for it; with `rebuild`, after
+    /// all its data were replaced, if it does not fit as it is. Returns none when it had found its place already.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when it stays as it is; [`Error::Consensus`] on a node that does not lead.
+    pub async fn rejoin(&self, key: &InstanceKey, rebuild: bool) -> Result<Option<Recovered>, Error> {
+        returning::rejoin(&self.hub, key, rebuild).await
+    }
+
+    /// Returns every replaced primary that is known, with what becomes of it as things are now.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store cannot be read.
+    pub fn returned(&self) -> Result<Vec<Returned>, Error> {
+        returning::all(&self.hub)
     }
 
     /// Lets another server take over from the living primary `primary`.

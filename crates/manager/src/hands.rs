@@ -1,5 +1,6 @@
 //! The only place that changes servers, and only under a mandate: it is checked before every statement.
 
+mod returning;
 mod takeover;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::mandate::{Mandate, Office};
 use crate::reach::Verbs;
 use crate::{Error, audit, narrator, watcher};
 
+pub(crate) use returning::{close_at_once, reinstate};
 pub(crate) use takeover::{close_candidate, detach_primary, move_back, restore_acks, thaw};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
@@ -98,11 +100,6 @@ pub(crate) async fn set_writable(hub: &Hub, mandate: &Mandate, key: &InstanceKey
     Ok(grip(hub, mandate, key)?.server.checked()?.set_writable().await?)
 }
 
-/// Makes a replaced primary refuse the writes of everybody (`super_read_only` where there is such a thing).
-pub(crate) async fn make_read_only(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
-    Ok(grip(hub, mandate, key)?.server.checked()?.set_read_only(true).await?)
-}
-
 /// Performs a step. Says what came of it, for people; an error is a sentence.
 pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Result<(Outcome, String), String> {
     let performed = match action {
@@ -132,6 +129,7 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
         Action::Detach { replica } => detach(hub, run, replica).await,
         Action::Publish { primary } => publish(hub, run, primary).await,
+        Action::Return(homecoming) => returning::perform(hub, run, homecoming).await,
         Action::Downtime { server, lasts } => downtime(hub, server, *lasts).await,
         Action::RunHooks(_) => refuse("hooks are run by the executor"),
     };
@@ -232,7 +230,8 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
         at: hub.now(),
     };
     hub.declare(Command::Demote(demoted)).await?;
-    watcher::look_for(hub, key);
+    // Its next poll was settled when nobody knew that it would be waited for.
+    watcher::poke(hub, key);
     let line = lock(&hub.pulses).get(key).and_then(|pulse| pulse.line.take());
     let access = hub.settings().probing.clone();
     hub.office.check(&run.mandate)?;
@@ -290,10 +289,8 @@ pub(crate) async fn lives_again(hub: &Arc<Hub>, run: &Run) -> Option<String> {
 
 async fn promote(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, writable: bool, semi_sync: bool) -> Performed {
     let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
-    // A server that was demoted once and is promoted again is the primary now.
-    if hub.store.declared().demoted.contains_key(key) {
-        hub.declare(Command::Reinstate { key: key.clone() }).await?;
-    }
+    // A server that was demoted once and is promoted again is the primary now, under whatever address it was demoted.
+    reinstate(hub, key).await?;
     if !writable {
         return done("left as it is: ApplyMySQLPromotionAfterMasterFailover is false");
     }
@@ -418,5 +415,5 @@ pub(crate) async fn disown(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) {
     if let Err(error) = hub.declare(Command::Demote(demoted)).await {
         tracing::error!(instance = %key, %error, "a candidate that may be writable is not on record as demoted");
     }
-    watcher::look_for(hub, key);
+    watcher::poke(hub, key);
 }

@@ -21,6 +21,7 @@ use crate::names::Names;
 use crate::observatory::Observatory;
 use crate::pulse::Pulse;
 use crate::reach::{Probing, Reach};
+use crate::returning::Attended;
 use crate::settings::{self, Settings};
 use crate::watcher::Watcher;
 use crate::world::World;
@@ -81,6 +82,8 @@ pub(crate) struct Hub {
     pub(crate) holds: Mutex<BTreeMap<InstanceKey, String>>,
     /// What was last diagnosed of each source.
     pub(crate) changelog: Changelog,
+    /// Replaced primaries that came back, and when they were last attended to.
+    pub(crate) returning: Mutex<BTreeMap<InstanceKey, Attended>>,
     /// Names that servers report and that were looked into: key probed, name reported.
     pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
     settings: RwLock<Arc<Settings>>,
@@ -124,6 +127,7 @@ impl Hub {
             trouble: Mutex::default(),
             known_detections: Mutex::default(),
             holds: Mutex::default(),
+            returning: Mutex::default(),
             asked_names: Mutex::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             view: Mutex::default(),

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::Hub;
 use crate::seat::Seat;
-use crate::{Error, reopening, resume, watcher};
+use crate::{Error, reopening, resume};
 
 /// One span of leadership. Cheap to clone.
 #[derive(Clone)]
@@ -128,8 +128,6 @@ fn begin(hub: &Arc<Hub>, term: u64, resumes: bool) -> Result<Mandate, Error> {
     let left = if resumes { resume::enter(hub)? } else { Vec::new() };
     let mandate = Mandate::new(term, hub.abandoned.child_token());
     hub.office.present.send_replace(Some(mandate.clone()));
-    // Those that only watch look for them less often.
-    hub.store.declared().demoted.keys().for_each(|key| watcher::look_for(hub, key));
     resume::go_on_with(hub, &mandate, left);
     if resumes {
         reopening::look_after(hub, &mandate);

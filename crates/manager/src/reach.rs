@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use mysql::{
-    Access, Account, AckPolicy, Error, ErrorKind, FenceLine, Fenced, Frozen, HeldLine, Probe, ProbeSettings, Prober,
-    PulseEvent, Rhythm, Server, SourceChange, Waited,
+    Access, Account, AckPolicy, Change, Closing, Copied, Error, ErrorKind, FenceLine, Fenced, Frozen, HeldLine,
+    Identity, Probe, ProbeSettings, Prober, PulseEvent, Rhythm, Server, SourceChange, Waited, Wanted,
 };
 use topology::{Channel, GtidSet, InstanceKey, Version, WritePolicy};
 
@@ -113,6 +113,10 @@ verbs! {
     fn set_write_policy(policy: WritePolicy) -> ();
     fn set_read_only(use_super: bool) -> ();
     fn set_writable() -> ();
+    fn close_at_once(who: &'a Identity) -> Closing;
+    fn changes_of(wanted: &'a Wanted, take: &'a mut (dyn FnMut(Change) -> bool + Send)) -> ();
+    fn load_clone_plugin() -> ();
+    fn copy_from(donor: &'a InstanceKey) -> Copied;
     fn freeze(within: Duration) -> Frozen;
     fn stands_still(at: Option<&'a GtidSet>) -> GtidSet;
     fn thaw() -> ();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use analysis::{ClusterFilter, DataLoss, KeyFilter, Policy};
-use config::{Config, DataLossPolicy, ServerNameMethod, TlsUse, UnappliedPolicy};
+use analysis::{ClusterFilter, DataLoss, KeyFilter, Policy, ReturnedPrimary};
+use config::{Config, DataLossPolicy, ReturnedPrimaryPolicy, ServerNameMethod, TlsUse, UnappliedPolicy};
 use mysql::{Access, DetectQueries, HostnameResolve, ProbeSettings, Secret, Tls, TlsOptions};
 
 /// One configuration in effect, with what follows from it.
@@ -91,6 +91,11 @@ fn policy(config: &Arc<Config>) -> Policy {
         lost_downtime: recovery.lost_downtime,
         apply_promotion: recovery.apply_promotion,
         parallel_moves: config.discovery.max_concurrent_moves,
+        returned_primary: match recovery.returned_primary {
+            ReturnedPrimaryPolicy::Off => ReturnedPrimary::Off,
+            ReturnedPrimaryPolicy::Subset => ReturnedPrimary::Subset,
+            ReturnedPrimaryPolicy::Clone => ReturnedPrimary::Clone,
+        },
         takeover_lag: config.problems.maintenance_lag,
         write_block: recovery.write_block,
     }

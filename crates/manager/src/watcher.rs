@@ -10,7 +10,7 @@ use topology::{InstanceKey, Unreachable};
 
 use crate::hub::{Hub, lock};
 use crate::reach::Probing;
-use crate::{discovery, pulse};
+use crate::{discovery, fencing, pulse};
 
 /// The task that watches an address.
 pub(crate) struct Watcher {
@@ -23,6 +23,9 @@ impl Drop for Watcher {
         self.ended.cancel();
     }
 }
+
+/// How soon a replaced primary that is away is knocked for again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Orders that may wait for one watcher; more askers than that wait themselves.
 const ORDERS: usize = 8;
@@ -70,11 +73,11 @@ pub(crate) async fn probe_kept(hub: &Hub, key: &InstanceKey) {
     }
 }
 
-/// Has `key`, which was just put on record as demoted, probed: from then on it is looked for in the rhythm of those, and not
-/// only when its next poll would have been due.
-pub(crate) fn look_for(hub: &Arc<Hub>, key: &InstanceKey) {
-    let (hub_of_task, key) = (Arc::clone(hub), key.clone());
-    hub.spawn(async move { probe_kept(&hub_of_task, &key).await });
+/// Has `key` probed soon, and does not wait for it. Nothing happens when it is not watched, or others wait already.
+pub(crate) fn poke(hub: &Hub, key: &InstanceKey) {
+    let Some(orders) = lock(&hub.watchers).get(key).map(|watcher| watcher.orders.clone()) else { return };
+    let (done, _) = oneshot::channel();
+    drop(orders.try_send(done));
 }
 
 /// Probes `key` now on a connection of its own, and records what it saw.
@@ -96,7 +99,6 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
             () = tokio::time::sleep_until(next) => None,
         };
         if asked.is_none() && is_still_away(&hub, &key).await {
-            const AGAIN: Duration = Duration::from_millis(100);
             next = Instant::now() + AGAIN;
             continue;
         }
@@ -139,7 +141,7 @@ async fn probe(hub: &Arc<Hub>, key: &InstanceKey, prober: &mut dyn Probing) {
 
 /// True when a replaced primary does not even accept a connection, and was probed not long ago. Whoever may fence it must meet
 /// it the moment it comes back: an attempt that began while packets were lost may wait for seconds, and short ones do not.
-async fn is_still_away(hub: &Hub, key: &InstanceKey) -> bool {
+async fn is_still_away(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
     const ATTEMPT: Duration = Duration::from_millis(300);
     const FULL_PROBE_EVERY: Duration = Duration::from_secs(5);
     if hub.office.mandate().is_err() || !hub.store.declared().demoted.contains_key(key) {
@@ -147,13 +149,21 @@ async fn is_still_away(hub: &Hub, key: &InstanceKey) -> bool {
     }
     let Some(watched) = hub.observatory.get(key) else { return false };
     let is_recent = watched.attempted.is_some_and(|attempted| hub.now().since(attempted) < FULL_PROBE_EVERY);
-    // One that accepts connections and says nothing is left to probes: each connection that ends before its greeting counts
-    // against this host (max_connect_errors).
-    let kind = watched.failure.as_ref().map(|failure| failure.kind);
-    if !is_recent || !matches!(kind, Some(Unreachable::NoAnswer | Unreachable::Refused)) {
+    if !is_recent || !accepts_nothing(&watched) {
         return false;
     }
-    hub.reach.knock(key.clone(), ATTEMPT).await.is_err()
+    if hub.reach.knock(key.clone(), ATTEMPT).await.is_err() {
+        return true;
+    }
+    fencing::meet(hub, key).await;
+    false
+}
+
+/// True when no connection to it comes about. One that accepts connections and says nothing is left to probes: each connection
+/// that ends before its greeting counts against this host (max_connect_errors).
+fn accepts_nothing(watched: &topology::Watched) -> bool {
+    let kind = watched.failure.as_ref().map(|failure| failure.kind);
+    matches!(kind, Some(Unreachable::NoAnswer | Unreachable::Refused))
 }
 
 /// Returns how long to wait until the next poll of `key`.
@@ -164,7 +174,8 @@ fn interval(hub: &Hub, key: &InstanceKey) -> Duration {
     // A replaced primary must be met the moment it comes back.
     const OF_DEMOTED: Duration = Duration::from_millis(500);
     if hub.store.declared().demoted.contains_key(key) {
-        return poll.min(OF_DEMOTED);
+        let knocks = accepts_nothing(&watched) && hub.office.mandate().is_ok();
+        return poll.min(if knocks { AGAIN } else { OF_DEMOTED });
     }
     if watched.failing_since.is_none() {
         return poll;

@@ -94,13 +94,14 @@ async fn a_primary_without_semi_sync_replicas_is_locked_once_somebody_commits() 
         assert_eq!(diagnosed(&manager, primary.key()), Code::LockedSemiSyncPrimaryHypothesis, "nobody commits");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let committing = Arc::clone(primary);
-    let commit = tokio::spawn(async move { committing.sql("CREATE DATABASE waits").await });
-    says(&manager, primary.key(), Code::LockedSemiSyncPrimary).await;
-    for replica in &fleet.servers()[1..] {
-        replica.sql("START REPLICA IO_THREAD").await?;
-    }
-    commit.await??;
+    let unlocked = async {
+        says(&manager, primary.key(), Code::LockedSemiSyncPrimary).await;
+        for replica in &fleet.servers()[1..] {
+            replica.sql("START REPLICA IO_THREAD").await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(primary.sql("CREATE DATABASE waits"), unlocked)?;
     says(&manager, primary.key(), Code::NoProblem).await;
     manager.stop(Duration::from_secs(5)).await;
     Ok(())

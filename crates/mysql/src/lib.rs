@@ -9,6 +9,8 @@
 #![warn(missing_docs)]
 
 mod access;
+mod changes;
+mod closing;
 mod dialect;
 mod driver;
 mod error;
@@ -24,6 +26,8 @@ mod verbs;
 mod watch;
 
 pub use access::{Access, Secret, Tls, TlsOptions};
+pub use changes::{Cell, Change, Effect, Image, Wanted};
+pub use closing::{Closing, Identity};
 pub use dialect::{Dialect, Thread};
 pub use error::{Error, ErrorKind, number};
 pub use fence::{FenceLine, Fenced, HeldLine, PendingFence, fence};
@@ -33,5 +37,5 @@ pub use replicas::{FoundReplica, replicas_from};
 pub use row::Row;
 pub use server::Server;
 pub use session::Session;
-pub use verbs::{Account, AckPolicy, Frozen, SourceChange, Waited};
+pub use verbs::{Account, AckPolicy, Copied, Frozen, SourceChange, Waited};
 pub use watch::{PulseEvent, Rhythm, pulse};

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use topology::{
-    Binlog, BinlogCoordinates, BinlogFormat, Channel, Flavor, GroupMember, GroupMembership, Gtid, GtidMode, GtidSet,
-    Instance, InstanceKey, SemiSync, SemiSyncRole, ServerUuid, ThreadState, TlsProfile, Version, WritePolicy,
+    Binlog, BinlogCoordinates, BinlogFormat, BinlogState, Channel, Flavor, GroupMember, GroupMembership, Gtid,
+    GtidMode, GtidSet, Instance, InstanceKey, SemiSync, SemiSyncRole, ServerUuid, ThreadState, TlsProfile, Version,
+    WritePolicy,
 };
 
 use crate::row::Row;
@@ -139,12 +140,16 @@ fn gtid(flavor: Flavor, variables: &Variables) -> Result<Gtid, ReadError> {
         // What it replicated and what it wrote itself are counted apart.
         let applied = set(flavor, "gtid_slave_pos", variables.text(&["gtid_slave_pos"]))?;
         let logged = set(flavor, "gtid_binlog_pos", variables.text(&["gtid_binlog_pos"]))?;
-        return Ok(Gtid { mode: GtidMode::None, executed: logged.union(&applied), purged: GtidSet::default() });
+        let written = BinlogState::parse(variables.text(&["gtid_binlog_state"]));
+        let binlog_state = written.map_err(|error| ReadError::Gtid { what: "gtid_binlog_state", error })?;
+        let executed = logged.union(&applied);
+        return Ok(Gtid { executed, binlog_state, replicated: applied, ..Gtid::default() });
     }
     Ok(Gtid {
         mode: GtidMode::parse(variables.text(&["gtid_mode"])),
         executed: set(flavor, "gtid_executed", variables.text(&["gtid_executed"]))?,
         purged: set(flavor, "gtid_purged", variables.text(&["gtid_purged"]))?,
+        ..Gtid::default()
     })
 }
 
@@ -284,11 +289,12 @@ fn semi_sync(variables: &Variables, status: &Variables) -> SemiSync {
     let wait_point = variables.text(&["rpl_semi_sync_source_wait_point", "rpl_semi_sync_master_wait_point"]);
     let waiting = status.text(&["rpl_semi_sync_source_wait_sessions", "rpl_semi_sync_master_wait_sessions"]);
     let alone = ["rpl_semi_sync_source_wait_no_replica", "rpl_semi_sync_master_wait_no_slave"];
+    let source = role("master", "source");
     SemiSync {
-        source: role("master", "source"),
+        source,
         replica: role("slave", "replica"),
-        // MariaDB and MySQL 5.6 wait for one, and have no such variable.
-        wait_count: wait_count.parse().unwrap_or(1),
+        // MariaDB and MySQL 5.6 wait for one, and have no such variable; nor has a server without the plugin.
+        wait_count: wait_count.parse().unwrap_or(u32::from(source.available)),
         timeout_ms: variables.number(&["rpl_semi_sync_source_timeout", "rpl_semi_sync_master_timeout"]),
         lossless: wait_point.eq_ignore_ascii_case("AFTER_SYNC"),
         clients: status.number(&["rpl_semi_sync_source_clients", "rpl_semi_sync_master_clients"]),

@@ -63,6 +63,10 @@ impl Server {
         &self.dialect
     }
 
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
     pub(crate) fn limit(&self) -> Duration {
         self.limit
     }

@@ -186,6 +186,11 @@ impl Session {
         }
     }
 
+    /// Gives the driver's connection away, for what is no question and answer.
+    pub(crate) fn into_conn(self) -> Conn {
+        self.conn
+    }
+
     /// Makes the session independent of the server's defaults: with `autocommit=0` a kept session would see one
     /// snapshot of the heartbeat table for ever.
     async fn prepare(&mut self, limit: Duration) -> Result<(), Error> {

@@ -66,7 +66,7 @@ fn mysql_5_7_has_channels_and_old_names() {
     assert!(semi_sync.replica.enabled && !semi_sync.replica.active && !semi_sync.source.new_names);
     assert_eq!((semi_sync.wait_count, semi_sync.timeout_ms, semi_sync.clients), (2, 1000, 3));
     assert!(semi_sync.lossless);
-    assert_eq!(semi_sync.unacknowledged, 17);
+    assert_eq!((semi_sync.unacknowledged, semi_sync.waiting_sessions), (17, Some(2)));
 }
 
 #[test]

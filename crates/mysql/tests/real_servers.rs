@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use lab::{Accounts, Fleet, Product};
+use lab::{Accounts, Fleet, Product, Writer, WriterOptions};
 use mysql::{
-    ErrorKind, FenceLine, Fenced, Probe, ProbeSettings, Prober, PulseEvent, Rhythm, Server, SourceChange, fence, pulse,
+    Change, Closing, Effect, ErrorKind, FenceLine, Fenced, Identity, Probe, ProbeSettings, Prober, PulseEvent, Rhythm,
+    Server, SourceChange, Wanted, fence, pulse,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep, timeout};
@@ -219,4 +220,62 @@ async fn on_mariadb_10_11() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_mariadb_11_8() -> Result<()> {
     story(Product::MariaDb118).await
+}
+
+/// A commit that waits for semi-synchronous replicas that are gone would keep a server open for ever: it is closed at once
+/// all the same, and the transaction, which was acknowledged to nobody, is in the server and shown with what it changed.
+async fn one_that_waits_for_replicas_is_closed_at_once(product: Product) -> Result<()> {
+    let fleet = Fleet::builder().product(product).primary_with_replicas(1).semi_sync(1).build().await?;
+    let (primary, replica) = (fleet.server(0), fleet.server(1));
+    let before = server(primary.key()).await?.executed().await?;
+    replica.kill9()?;
+    let clients = Writer::to(vec![primary.key().clone()], WriterOptions { connections: 2, ..WriterOptions::default() });
+    let deadline = Instant::now() + LIMIT;
+    let waiting = "select count(*) from information_schema.processlist where user='app' and command='Query'";
+    while primary.value(waiting).await? == "0" {
+        ensure!(Instant::now() < deadline, "nobody waits for the replica");
+    }
+    let mut closing = server(primary.key()).await?;
+    let stranger = Identity { uuid: None, server_id: 1 };
+    assert_eq!(closing.close_at_once(&stranger).await?, Closing::Stranger);
+    assert!(primary.is_writable().await?);
+    let who = Identity::default();
+    let Closing::Closed { ended, took } = closing.close_at_once(&who).await? else { bail!("it was open") };
+    assert!(ended >= 1, "somebody waited for the replica");
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert!(!primary.is_writable().await?);
+    assert_eq!(closing.close_at_once(&who).await?, Closing::WasClosed);
+    assert_eq!(clients.stop().await.acknowledged().count(), 0, "nobody was promised anything");
+
+    let beyond = closing.executed().await?.subtract(&before);
+    assert!(!beyond.is_empty(), "what waited is in the server");
+    let written = match product.is_mariadb() {
+        false => Vec::new(),
+        true => {
+            let state = topology::BinlogState::parse(&primary.value("select @@global.gtid_binlog_state").await?)?;
+            let position = before.position().cloned().unwrap_or_default();
+            state.beyond(&topology::BinlogState::parse(&before.to_string())?, &position)
+        }
+    };
+    let wanted = Wanted { gtids: beyond, known: before, written };
+    let mut changes: Vec<Change> = Vec::new();
+    closing
+        .changes_of(&wanted, &mut |change| {
+            changes.push(change);
+            true
+        })
+        .await?;
+    let inserts = |change: &&Change| matches!(&change.effect, Effect::Rows { table, kind, .. } if table == "app.writes" && *kind == "insert");
+    assert!(changes.iter().any(|change| inserts(&change)), "{changes:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_9_7_is_closed_at_once() -> Result<()> {
+    one_that_waits_for_replicas_is_closed_at_once(Product::MySql97).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_11_8_is_closed_at_once() -> Result<()> {
+    one_that_waits_for_replicas_is_closed_at_once(Product::MariaDb118).await
 }

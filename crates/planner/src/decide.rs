@@ -205,7 +205,10 @@ fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>) -> Option<
         recovery.cluster == facts.cluster_name || recovery.successor.as_ref() == Some(&facts.key)
     };
     let failed_lately = |recovery: &&PastRecovery| {
-        same_cluster(recovery) && !recovery.changed_servers && now.since(recovery.began) < RETRY_WINDOW
+        recovery.kind == kind
+            && same_cluster(recovery)
+            && !recovery.changed_servers
+            && now.since(recovery.began) < RETRY_WINDOW
     };
     if past.iter().filter(failed_lately).count() >= RETRIES {
         let newest = past.iter().find(failed_lately)?;

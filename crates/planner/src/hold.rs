@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Certificate, Choice, Flaw, Obstacle};
+use crate::{Certificate, Choice, Flaw, Obstacle, Stay};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +119,8 @@ pub enum Hold {
     },
     /// Replicas do not use GTID.
     NoGtid,
+    /// A replaced primary that came back stays as it is.
+    Returned(Stay),
     /// A takeover that somebody asked for is not possible as things stand.
     Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
@@ -148,6 +150,7 @@ impl Hold {
             Self::Cooldown { .. } => {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
             }
+            Self::Returned(stay) => stay.remedy(subject),
             Self::Disabled => Some("orchestrator-client -c enable-global-recoveries".to_owned()),
             Self::Obstacle(obstacle) => obstacle.remedy(),
             _ => None,
@@ -226,6 +229,7 @@ impl fmt::Display for Hold {
             }
             Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
             Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
+            Self::Returned(stay) => write!(out, "{stay}"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
                 write!(out, "the plan would break a rule: {}", flaws.join("; "))

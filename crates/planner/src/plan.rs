@@ -8,7 +8,7 @@ use analysis::Code;
 use serde::{Deserialize, Serialize};
 use topology::{GtidSet, InstanceKey, ServerUuid, TlsProfile};
 
-use crate::{Certificate, Choice};
+use crate::{Certificate, Choice, Homecoming};
 
 /// Which hooks of the configuration to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -215,6 +215,8 @@ pub enum Action {
         /// The new primary.
         primary: InstanceKey,
     },
+    /// Something about a replaced primary that came back.
+    Return(Homecoming),
     /// Puts a server that the recovery lost into downtime.
     Downtime {
         /// The server.
@@ -391,6 +393,9 @@ impl Plan {
 impl Action {
     /// True when it changes a MySQL server.
     pub fn changes_a_server(&self) -> bool {
+        if let Self::Return(homecoming) = self {
+            return homecoming.changes_a_server();
+        }
         !matches!(self, Self::RunHooks(_) | Self::Approach { .. } | Self::Publish { .. } | Self::Downtime { .. })
     }
 
@@ -414,6 +419,7 @@ impl Action {
             | Self::Promote { server, .. }
             | Self::Downtime { server, .. } => Some(server),
             Self::Publish { primary } => Some(primary),
+            Self::Return(homecoming) => Some(homecoming.server()),
         }
     }
 }
@@ -434,6 +440,7 @@ impl fmt::Display for Action {
                 write!(out, "promote {server}, leaving replication and read_only to the operator")
             }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
+            Self::Return(homecoming) => write!(out, "{homecoming}"),
             Self::Detach { replica } => write!(out, "detach {replica} from its source"),
             Self::Approach { candidate, primary, .. } => {
                 write!(out, "wait until {candidate} follows {primary} closely")

@@ -44,3 +44,46 @@ fn keeps_what_it_received(snapshot: &Snapshot, key: &InstanceKey) -> bool {
         .instance(key)
         .is_some_and(|replica| !replica.version.is_mariadb() || replica.gtid.executed.contains(&replica.held()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use analysis::{Code, Facts, Witness};
+    use std::sync::Arc;
+    use topology::{Instance, ProbeFailure, Timestamp, Unreachable, Watched};
+
+    /// One replica believes in a source that has been silent for a minute.
+    fn believed_in(code: Code) -> (Diagnosis, Snapshot) {
+        let (now, key) = (Timestamp::from_secs(1000), InstanceKey::new("db2", 3306));
+        let instance = Some(Arc::new(Instance { key: key.clone(), ..Instance::default() }));
+        let watched = Watched { key: key.clone(), instance, ..Watched::default() };
+        let snapshot = Snapshot { now, watched: [(key.clone(), Arc::new(watched))].into(), ..Snapshot::default() };
+        let witness = Witness { key: key.clone(), says: Testimony::Connected, seen: Some(now), applier_running: true };
+        let failure = ProbeFailure { kind: Unreachable::Hung, message: String::new(), partial: false };
+        let facts = Facts {
+            failing_since: Some(now.minus(Duration::from_secs(60))),
+            failure: Some(failure),
+            replicas: vec![key],
+            witnesses: vec![witness],
+            at: now,
+            ..Facts::default()
+        };
+        (Diagnosis { subject: InstanceKey::new("db1", 3306), code, structure: Vec::new(), facts }, snapshot)
+    }
+
+    #[test]
+    fn below_any_source_that_is_silent_and_below_no_other() {
+        for code in Code::ALL {
+            let (diagnosis, snapshot) = believed_in(*code);
+            let restarted = receivers_to_restart(&diagnosis, &snapshot, &Policy::default());
+            assert_eq!(!restarted.is_empty(), code.is_unreachable(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn downtime_keeps_hands_off() {
+        let (mut diagnosis, snapshot) = believed_in(Code::UnreachableIntermediate);
+        diagnosis.facts.downtime_ends = Some(snapshot.now.plus(Duration::from_secs(60)));
+        assert_eq!(receivers_to_restart(&diagnosis, &snapshot, &Policy::default()), []);
+    }
+}

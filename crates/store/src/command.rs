@@ -245,6 +245,20 @@ pub enum Command {
         /// The server's address.
         key: InstanceKey,
     },
+    /// Records what a replaced primary has beyond its successor. Answers [`Applied::Rows`]: 0 when the same is on record and
+    /// nobody acknowledged it.
+    RecordDivergence(NewDivergence),
+    /// Acknowledges such a record. Answers [`Applied::Rows`]: 0 when there is none, or somebody did.
+    AcknowledgeDivergence {
+        /// Its row id.
+        id: i64,
+        /// Who.
+        owner: String,
+        /// What they say about it.
+        comment: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Sets a pair of the internal key-value store. Answers [`Applied::Done`].
     PutKeyValue {
         /// The key.
@@ -359,6 +373,39 @@ pub struct NewRecovery {
     pub plan: String,
     /// The recovery that this one follows, if any.
     pub parent: Option<String>,
+}
+
+/// What a replaced primary has beyond its successor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewDivergence {
+    /// The replaced primary.
+    pub key: InstanceKey,
+    /// Its identity, where it has one.
+    pub uuid: Option<ServerUuid>,
+    /// The primary that it was compared with.
+    pub primary: InstanceKey,
+    /// That one's cluster.
+    pub cluster_name: String,
+    /// The recovery that replaced it.
+    pub recovery_uid: String,
+    /// When it was found.
+    pub at: Timestamp,
+    /// The transactions.
+    pub gtids: String,
+    /// How many were read from the binary log.
+    pub transactions: u64,
+    /// How many changes they made.
+    pub changes: u64,
+    /// Changes by table and kind, JSON: `{"app.t": {"insert": 2}}`.
+    pub tables: String,
+    /// The first changes, a JSON array.
+    pub sample: String,
+    /// The file with all changes, a JSON object per line; empty when there is none.
+    pub file: String,
+    /// The host that has the file.
+    pub node: String,
+    /// What is missing from the file, in words; empty when nothing is.
+    pub note: String,
 }
 
 /// The end of a recovery.

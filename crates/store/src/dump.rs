@@ -36,6 +36,7 @@ const TABLES: &[&str] = &[
     "recovery_plan_step",
     "cluster_epoch",
     "demoted_instance",
+    "divergence",
     "audit",
 ];
 

@@ -34,15 +34,15 @@ mod writer;
 mod tests;
 
 pub use command::{
-    AckScope, Applied, Command, Ending, Expired, MaintenanceRef, NewDetection, NewRecovery, NodeId, NodeReport,
-    Refusal, Retention, StepOutcome,
+    AckScope, Applied, Command, Ending, Expired, MaintenanceRef, NewDetection, NewDivergence, NewRecovery, NodeId,
+    NodeReport, Refusal, Retention, StepOutcome,
 };
 pub use database::{Database, Verdict};
 pub use dump::Dump;
 pub use error::Error;
 pub use log::{Kept, LogEntry};
 pub use rows::{
-    Acknowledgement, ActiveNode, AuditRow, Blocked, ClusterFacts, Detection, DetectionFilter, Diagnosed,
+    Acknowledgement, ActiveNode, AuditRow, Blocked, ClusterFacts, Detection, DetectionFilter, Diagnosed, Divergence,
     LoadedInstances, MaintenanceRow, Narration, NodeHealth, ObservedInstance, Page, PlanRecord, PlanState, Recovery,
     RecoveryFilter, StepRecord,
 };

@@ -142,7 +142,7 @@ fn server(instance: &Instance) -> Columns {
         ("version", instance.version.text.clone().into()),
         ("major_version", major_version.into()),
         ("version_comment", instance.version_comment.clone().into()),
-        ("binlog_server", false.into()),
+        ("binlog_server", instance.version.is_binlog_server().into()),
         ("read_only", (!instance.writes.is_writable()).into()),
         ("binlog_format", binlog.format.as_str().to_owned().into()),
         ("binlog_row_image", binlog.row_image.clone().into()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use topology::{InstanceKey, Maintenance, ServerUuid, Timestamp, Watched};
 
-use crate::{NodeId, StepOutcome};
+use crate::{NewDivergence, NodeId, StepOutcome};
 
 /// A part of a long answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,17 @@ pub struct Acknowledgement {
     pub by: String,
     /// What they said.
     pub comment: String,
+}
+
+/// What a replaced primary had beyond its successor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// Row id.
+    pub id: i64,
+    /// What was recorded.
+    pub found: NewDivergence,
+    /// Who acknowledged it.
+    pub acknowledged: Option<Acknowledgement>,
 }
 
 /// Which recoveries to show; what is set must all match.

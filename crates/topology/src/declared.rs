@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InstanceKey, ServerUuid, Timestamp};
+use crate::{Instance, InstanceKey, ServerUuid, Timestamp};
 
 /// How welcome an instance is as a primary. Ordered best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,6 +139,17 @@ impl Declared {
     /// Returns the downtime of `key` that is in effect at `now`.
     pub fn downtime(&self, key: &InstanceKey, now: Timestamp) -> Option<&Downtime> {
         self.downtimes.get(key).filter(|downtime| downtime.ends > now)
+    }
+
+    /// Returns that this server was replaced as a primary: by its address or, where it has an identity, under whatever
+    /// address it goes by now. Another server that was given its address is not meant.
+    pub fn demotion(&self, server: &Instance) -> Option<&Demoted> {
+        let of_address = self.demoted.get(&server.key).filter(|demoted| match &demoted.uuid {
+            Some(uuid) => server.uuid.as_ref() == Some(uuid),
+            None => true,
+        });
+        let is_it = |demoted: &&Demoted| demoted.uuid.is_some() && demoted.uuid == server.uuid;
+        of_address.or_else(|| self.demoted.values().find(is_it))
     }
 
     /// Returns the maintenance of `key` that is in effect at `now`.

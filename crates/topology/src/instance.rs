@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BinlogCoordinates, GtidSet, InstanceKey, Version};
+use crate::{BinlogCoordinates, BinlogState, GtidSet, InstanceKey, Version};
 
 /// A server's identity (`@@server_uuid`), in lower case. MariaDB has none; its identity is address and `server_id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -182,6 +182,12 @@ pub struct Gtid {
     pub executed: GtidSet,
     /// `@@gtid_purged`: executed and no longer in its binary logs. Empty on MariaDB.
     pub purged: GtidSet,
+    /// MariaDB: what its binary log holds, by who wrote it. Empty on MySQL, where the executed set says that.
+    #[serde(default, skip_serializing_if = "BinlogState::is_empty")]
+    pub binlog_state: BinlogState,
+    /// MariaDB: how far it has replicated (`@@gtid_slave_pos`). Empty on MySQL.
+    #[serde(default, skip_serializing_if = "GtidSet::is_empty")]
+    pub replicated: GtidSet,
 }
 
 impl Gtid {

@@ -23,7 +23,7 @@ mod version;
 pub use coordinates::BinlogCoordinates;
 pub use declared::{Declared, Demoted, Downtime, Maintenance, PromotionRule, RegisteredRule};
 pub use graph::{Cluster, Graph};
-pub use gtid::GtidSet;
+pub use gtid::{BinlogState, GtidSet};
 pub use instance::{
     Binlog, BinlogFormat, Channel, GroupMember, GroupMembership, Gtid, GtidMode, Instance, Labels, Placement, SemiSync,
     SemiSyncRole, ServerUuid, ThreadState, TlsProfile, WritePolicy,

@@ -15,6 +15,7 @@ use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
 use crate::route::{Access, Place, Route, RouteInfo, read, write};
+use crate::routes::returning;
 use crate::{lookup, words};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -77,7 +78,10 @@ async fn explain(api: Api, call: Call) -> Answer {
     let hint = call.param("cluster")?;
     let cluster = lookup::cluster_of_hint(&api, &view, hint).ok();
     match cluster.and_then(|cluster| api.manager.explain(&cluster.name)) {
-        Some(explanation) => Reply::bare(&Explained { text: words::of(&explanation), explanation: &explanation }),
+        Some(explanation) => {
+            let text = words::of(&explanation) + &returning::told(&api, &view, &explanation.cluster)?;
+            Reply::bare(&Explained { text, explanation: &explanation })
+        }
         None => Reply::with_status(
             StatusCode::NOT_FOUND,
             &json!({

@@ -13,6 +13,7 @@ mod nodes;
 mod raft;
 mod recovery;
 mod replication;
+mod returning;
 mod topology;
 
 use manager::View;
@@ -43,6 +44,7 @@ pub(crate) fn table() -> Vec<Route> {
         candidates::routes(),
         analysis::routes(),
         recovery::routes(),
+        returning::routes(),
         audit::routes(),
         meta::routes(),
     ]

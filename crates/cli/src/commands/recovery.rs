@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Command, fixed};
+use super::{Command, fixed, of_instance};
 use crate::failure::Failure;
 use crate::options::{Options, Program, encoded, required};
 use crate::show::{Answer, Lines, key, key_of_details, text, text_of_details};
@@ -19,6 +19,14 @@ pub(super) const COMMANDS: &[Command] = &[
         .tolerating(NOTHING_WRONG),
     Command::new(SECTION, "recover-lite", "-i [-d]", |options| recover("recover-lite", options), key_of_details, "Recover now, without running hooks").changing()
         .tolerating(NOTHING_WRONG),
+    Command::new(SECTION, "returned-primaries", "", fixed!("v2/returned-primaries"), returned, "List replaced primaries, what becomes of each, and the command that changes it"),
+    Command::new(SECTION, "rejoin", "-i", of_instance!("rejoin"), key_of_details, "Attach a replaced primary that came back below the present primary").changing()
+        .details("Works whatever ReturnedPrimaryPolicy is. One that has transactions which the primary has not is refused."),
+    Command::new(SECTION, "rejoin-clone", "-i", of_instance!("rejoin-clone"), key_of_details, "Likewise, and rebuild it with the clone plugin if it cannot be attached as it is").changing()
+        .also(&["clone-returned-primary"])
+        .details("What it has beyond the primary is put on record first, and is gone from the server then."),
+    Command::new(SECTION, "divergences", "", fixed!("v2/divergences"), divergences, "List transactions that replaced primaries have and their successors have not"),
+    Command::new(SECTION, "ack-divergence", "-i -reason", acknowledge_divergence, text_of_details, "Acknowledge what a returned primary has beyond its successor: it is listed no more").changing(),
     Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more").changing()
         .counting(),
     Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster").changing()
@@ -55,6 +63,33 @@ fn analysis_line(entry: &Value, program: Program) -> Option<String> {
     let cluster = text(&entry["ClusterDetails"]["ClusterName"]);
     let instance = key(&entry["AnalyzedInstanceKey"]);
     (!codes.is_empty()).then(|| format!("{instance} (cluster {cluster}): {}", codes.join(", ")))
+}
+
+fn returned(answer: &Answer<'_>) -> Lines {
+    let line = |entry: &Value| {
+        let (instance, successor) = (key(&entry["key"]), key(&entry["replaced_by"]));
+        let (state, why) = (text(&entry["state"]), text(&entry["why"]));
+        let remedy = entry["remedy"].as_str().map(|remedy| format!("; to change that: {remedy}")).unwrap_or_default();
+        format!("{instance} (replaced by {successor}): {state}: {why}{remedy}")
+    };
+    Ok(answer.items().iter().map(line).collect())
+}
+
+fn divergences(answer: &Answer<'_>) -> Lines {
+    let line = |entry: &Value| {
+        let (id, instance, primary) = (&entry["id"], key(&entry["key"]), key(&entry["primary"]));
+        let (gtids, tables, file) = (text(&entry["gtids"]), &entry["tables"], text(&entry["file"]));
+        let (changes, node, note) = (&entry["changes"], text(&entry["node"]), text(&entry["note"]));
+        let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+        format!(
+            "{id}: {instance} has what {primary} has not: {gtids}; {changes} changes: {tables}; {node}:{file}{note}"
+        )
+    };
+    Ok(answer.items().iter().map(line).collect())
+}
+
+fn acknowledge_divergence(options: &Options) -> Result<String, Failure> {
+    Ok(format!("ack-divergence/{}?comment={}", options.instance_path()?, comment(options)?))
 }
 
 fn acknowledge_all(options: &Options) -> Result<String, Failure> {

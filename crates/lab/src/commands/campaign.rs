@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use lab::{Fault, Product};
 
 use super::raft_cuts::Scenario;
-use super::{bench, calm, crash, raft_crash, raft_cuts, raft_disk, unless_interrupted};
+use super::{bench, calm, crash, raft_crash, raft_cuts, raft_disk, returns, unless_interrupted};
 
 /// So many rounds as a recovery has steps.
 const ALL_STEPS: u32 = u32::MAX;
@@ -59,6 +59,7 @@ enum Name {
     RaftCuts,
     RaftCrash,
     RaftDisk,
+    Return,
 }
 
 impl Name {
@@ -102,6 +103,13 @@ impl Name {
                 "the disk of a follower, then of the leader, is full: the others go on, it says what is wrong, and is \
                  well once there is room. The file of a follower is lost: it has no vote until raft-add-peer (needs root).",
                 2,
+            ),
+            Self::Return => (
+                "the primary is killed, replaced, and started again, open to writes; half of the times it has rows that no \
+                 replica received, or clients wait for it that write as fast as they can. It may be writable for no longer \
+                 than one probe (0.5 s); if it has nothing of its own it is attached by the manager, and if it has, that is \
+                 on record with exactly its GTIDs and what they changed.",
+                30,
             ),
         }
     }
@@ -148,6 +156,10 @@ async fn play(name: Name, rounds: u32, arguments: &Arguments) -> Result<()> {
         }
         Name::RaftCrash => {
             raft_crash::run(Some(rounds).filter(|rounds| *rounds != ALL_STEPS), flavor, manager.as_deref()).await
+        }
+        Name::Return => {
+            let markdown = arguments.markdown.clone();
+            returns::run(&returns::Settings { rounds, flavor, manager, markdown }).await
         }
         Name::RaftDisk => raft_disk::run(rounds, flavor, manager.as_deref()).await,
         Name::Crash => crash::run(rounds, flavor, manager.as_deref()).await,

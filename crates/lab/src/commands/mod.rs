@@ -22,6 +22,7 @@ mod raft_cuts;
 mod raft_disk;
 mod raft_leader;
 mod raft_log;
+mod returns;
 
 /// What the lab can do.
 #[derive(Debug, Subcommand)]

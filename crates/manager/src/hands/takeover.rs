@@ -183,7 +183,7 @@ pub(super) async fn attach(
 }
 
 /// Returns the account that `of` replicates with, or that the configured query names there, and how it connects.
-async fn account(
+pub(super) async fn account(
     hub: &Arc<Hub>,
     run: &Run,
     of: &InstanceKey,

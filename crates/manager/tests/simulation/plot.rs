@@ -136,6 +136,7 @@ fn draw_configuration(dice: &mut StdRng) -> String {
         (6, r#""PreventCrossDataCenterMasterFailover": true"#),
         (6, r#""PrimaryRestartGraceSeconds": 5"#),
         (6, r#""DelayMasterPromotionIfSQLThreadNotUpToDate": true"#),
+        (2, r#""ReturnedPrimaryPolicy": "subset""#),
         (8, r#""DataLossPolicy": "refuse""#),
         (8, r#""DataLossPolicy": "wait:20""#),
         (4, r#""DetachLostReplicasAfterMasterFailover": false"#),

@@ -10,14 +10,17 @@ use futures::future::{BoxFuture, FutureExt};
 use manager::Clock;
 use manager::reach::{Probing, Pulse, Reach, Tell, Verbs};
 use mysql::{
-    Access, Account, AckPolicy, Error, ErrorKind, Fenced, Frozen, HeldLine, PendingFence, Probe, ProbeSettings,
-    PulseEvent, Secret, SourceChange, Waited,
+    Access, Account, AckPolicy, Closing, Error, ErrorKind, Fenced, Frozen, HeldLine, Identity, PendingFence, Probe,
+    ProbeSettings, PulseEvent, Secret, SourceChange, Waited,
 };
 use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout};
-use topology::{Channel, GtidSet, InstanceKey, Observation, ProbeFailure, Unreachable, Version, WritePolicy};
+use topology::{
+    Channel, GtidSet, InstanceKey, Observation, ProbeFailure, ServerUuid, Unreachable, Version, WritePolicy,
+};
 
+use crate::clients::Client;
 use crate::fleet::{Fleet, Met, Place};
 use crate::server::{Order, Process, Replication, Server};
 use crate::trx::TrxSet;
@@ -740,6 +743,32 @@ impl Verbs for Hand {
     fn stored_account<'a>(&'a mut self, _: &'a str) -> Verb<'a, Option<Account>> {
         let account = Account { user: "replicator".to_owned(), password: Secret::new("") };
         self.run("read the replication account", move |_, _| Ok(Some(account))).boxed()
+    }
+
+    fn close_at_once<'a>(&'a mut self, who: &'a Identity) -> Verb<'a, Closing> {
+        let (who, from) = (who.clone(), self.way.from);
+        self.run("close the server to writes", move |fleet, id| {
+            let server = fleet.server(id);
+            let uuid = ServerUuid::new(&server.uuid()).filter(|_| !server.is_mariadb());
+            if !who.is(&Identity { uuid, server_id: u32::from(id) + 1 }) {
+                return Ok(Closing::Stranger);
+            }
+            if server.writes != WritePolicy::Writable {
+                return Ok(Closing::WasClosed);
+            }
+            fleet.tell(format!("{from:?}: s{id} is closed, and its clients are ended"));
+            // What they waited for is in the server after all, and acknowledged to nobody.
+            let of_it = |client: &&mut Client| client.connected.is_some_and(|(to, _)| to == id);
+            for client in fleet.clients.iter_mut().filter(of_it) {
+                (client.connected, client.waits) = (None, None);
+            }
+            let server = fleet.server_mut(id);
+            server.finish_commits();
+            server.writes = WritePolicy::SuperReadOnly;
+            server.closed_by_us = true;
+            Ok(Closing::Closed { ended: 1, took: Duration::ZERO })
+        })
+        .boxed()
     }
 
     fn freeze(&mut self, within: Duration) -> Verb<'_, Frozen> {

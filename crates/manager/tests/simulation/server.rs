@@ -328,6 +328,7 @@ impl Server {
                 mode: if self.is_mariadb() { GtidMode::None } else { GtidMode::On },
                 executed: self.gtids(&self.executed, self.binlog[..self.committed].last().map(|event| event.trx)),
                 purged: if self.is_mariadb() { GtidSet::default() } else { self.gtids(&self.purged, None) },
+                ..Gtid::default()
             },
             channels: self.replication.iter().map(|own| self.channel(own, now)).collect(),
             semi_sync: SemiSync {

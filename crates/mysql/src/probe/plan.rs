@@ -36,6 +36,7 @@ const CHANGING: &[&str] = &[
     "gtid_purged",
     "gtid_slave_pos",
     "gtid_binlog_pos",
+    "gtid_binlog_state",
     "rpl_semi_sync_master_enabled",
     "rpl_semi_sync_master_timeout",
     "rpl_semi_sync_master_wait_for_slave_count",

@@ -47,6 +47,8 @@ pub(super) fn expire(db: &Connection, now: Timestamp, keep: &Retention) -> Resul
         ("node_health_history", "first_seen_active", before(keep.unseen)),
         ("audit", "audit_timestamp", before(keep.audit)),
         ("topology_failure_detection", "start_active_period", before(keep.audit)),
+        // One that nobody acknowledged stays.
+        ("divergence", "acknowledged_at", before(keep.audit)),
     ] {
         expired.deleted += run(db, &format!("DELETE FROM {table} WHERE {column} < ?"), [cut])?;
     }

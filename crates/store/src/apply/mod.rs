@@ -3,6 +3,7 @@
 
 mod declare;
 mod detect;
+mod divergence;
 mod expire;
 mod journal;
 mod record;
@@ -40,6 +41,10 @@ pub(crate) fn apply(db: &Connection, command: &Command) -> Result<Applied, Fault
         Command::RenameCluster { from, to, at } => record::rename_cluster(db, from, to, *at).map(done),
         Command::Demote(demoted) => record::demote(db, demoted).map(done),
         Command::Reinstate { key } => record::reinstate(db, key),
+        Command::RecordDivergence(new) => divergence::record(db, new),
+        Command::AcknowledgeDivergence { id, owner, comment, at } => {
+            divergence::acknowledge(db, *id, (owner, comment), *at)
+        }
         Command::PutKeyValue { key, value, at } => record::put_key_value(db, key, value, *at).map(done),
         Command::Audit { kind, key, cluster, message, at } => {
             record::audit(db, kind, key.as_ref(), (cluster, message), *at)
@@ -100,6 +105,8 @@ pub(crate) fn touches(command: &Command) -> &'static [Section] {
         | Command::BlockRecovery { .. }
         | Command::UnblockRecovery { .. }
         | Command::RaiseEpoch { .. }
+        | Command::RecordDivergence(_)
+        | Command::AcknowledgeDivergence { .. }
         | Command::PutKeyValue { .. }
         | Command::Audit { .. }
         | Command::RegisterNode(_)

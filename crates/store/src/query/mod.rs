@@ -1,6 +1,7 @@
 //! Questions to the store. Each runs on a connection that only reads and sees one state.
 
 mod audit;
+mod divergence;
 mod facts;
 mod recovery;
 

@@ -13,6 +13,7 @@ use crate::sql::{all, one};
 
 const TABLES: &str = include_str!("tables.sql");
 const CHANGELOG: &str = include_str!("changelog.sql");
+const DIVERGENCE: &str = include_str!("divergence.sql");
 const INDEXES: &str = include_str!("indexes.sql");
 
 type Migration = fn(&Connection) -> rusqlite::Result<()>;
@@ -21,6 +22,7 @@ type Migration = fn(&Connection) -> rusqlite::Result<()>;
 const MIGRATIONS: &[(&str, Migration)] = &[
     ("tables as of 0.1; an Orchestrator file is taken over", create_or_complete),
     ("the changelog of diagnoses", |db| db.execute_batch(CHANGELOG)),
+    ("what returned primaries had beyond their successors", |db| db.execute_batch(DIVERGENCE)),
 ];
 
 /// The newest schema that this program knows.

@@ -6,6 +6,7 @@ mod changelog;
 mod crash;
 mod damage;
 mod determinism;
+mod divergence;
 mod journal;
 mod observed;
 mod operators;
@@ -172,6 +173,14 @@ fn one_of_each() -> Vec<Command> {
         },
         Command::UnblockRecovery { key: db(1) },
         Command::AcknowledgeRecoveries { scope: AckScope::All, owner: text("o"), comment: text("c"), at: when },
+        Command::RecordDivergence(crate::NewDivergence {
+            key: db(1),
+            primary: db(2),
+            gtids: text("0-1-5"),
+            at: when,
+            ..crate::NewDivergence::default()
+        }),
+        Command::AcknowledgeDivergence { id: 1, owner: text("o"), comment: text("c"), at: when },
         Command::PutKeyValue { key: text("k"), value: text("v"), at: when },
         Command::Audit { kind: text("k"), key: Some(db(1)), cluster: cluster(), message: text("m"), at: when },
         Command::RegisterNode(report),

@@ -284,7 +284,7 @@ impl fmt::Display for Ranges {
 }
 
 /// Reads items with commas between them up to the end.
-fn read_list<'a>(
+pub(super) fn read_list<'a>(
     scanner: &mut Scanner<'a>,
     mut read_item: impl FnMut(&mut Scanner<'a>) -> Result<(), GtidError>,
 ) -> Result<(), GtidError> {
@@ -301,7 +301,7 @@ fn read_list<'a>(
     }
 }
 
-fn read_gtid(scanner: &mut Scanner<'_>) -> Result<Gtid, GtidError> {
+pub(super) fn read_gtid(scanner: &mut Scanner<'_>) -> Result<Gtid, GtidError> {
     let domain = read_id(scanner, "a domain id")?;
     scanner.expect(b'-', "`-` and a server id")?;
     let server = read_id(scanner, "a server id")?;

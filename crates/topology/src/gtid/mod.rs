@@ -12,6 +12,7 @@ mod interval;
 pub mod mariadb;
 pub mod mysql;
 mod scan;
+mod state;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,6 +21,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use interval::{Interval, Intervals};
+pub use state::{BinlogState, Written};
 
 /// A text is not a set of GTIDs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +77,14 @@ impl GtidSet {
     /// See [`mariadb::Position::parse`].
     pub fn parse_mariadb(text: &str) -> Result<Self, GtidError> {
         mariadb::Position::parse(text).map(Self::from)
+    }
+
+    /// Returns the position that a MariaDB set is; none of any other.
+    pub fn position(&self) -> Option<&mariadb::Position> {
+        match self {
+            Self::MariaDb(position) => Some(position),
+            _ => None,
+        }
     }
 
     /// True when there is no transaction.

@@ -1,0 +1,25 @@
+-- Ours: transactions that a replaced primary had and its successor had not, and what they changed.
+CREATE TABLE IF NOT EXISTS divergence (
+  divergence_id integer PRIMARY KEY AUTOINCREMENT,
+  hostname varchar(128) NOT NULL,
+  port smallint NOT NULL,
+  server_uuid varchar(64) NOT NULL DEFAULT '',
+  primary_hostname varchar(128) NOT NULL,
+  primary_port smallint NOT NULL,
+  cluster_name varchar(128) NOT NULL DEFAULT '',
+  recovery_uid varchar(128) NOT NULL DEFAULT '',
+  found_at timestamp NOT NULL,
+  found_at_us bigint NULL,
+  gtids text NOT NULL,
+  transactions bigint NOT NULL DEFAULT 0,
+  changes bigint NOT NULL DEFAULT 0,
+  tables text NOT NULL DEFAULT '',
+  sample text NOT NULL DEFAULT '',
+  file text NOT NULL DEFAULT '',
+  node_hostname varchar(128) NOT NULL DEFAULT '',
+  note text NOT NULL DEFAULT '',
+  acknowledged_at timestamp NULL,
+  acknowledged_at_us bigint NULL,
+  acknowledged_by varchar(128) NOT NULL DEFAULT '',
+  acknowledge_comment text NOT NULL DEFAULT ''
+);
