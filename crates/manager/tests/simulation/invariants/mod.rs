@@ -94,11 +94,14 @@ fn running_plan(node: &Node) -> Option<(String, Plan)> {
     Some((running.uid, serde_json::from_str(&record.plan).unwrap()))
 }
 
-/// Returns the newest recovery's plan, whether or not it is over.
+/// Returns the newest plan that promotes somebody, whether or not it is over.
 fn latest_plan(node: &Node) -> Option<(String, Plan)> {
-    let latest = node.store().recoveries(RecoveryFilter::default(), Page::nth(0)).unwrap().into_iter().next()?;
-    let record = node.store().plan(&latest.uid).unwrap()?;
-    Some((latest.uid, serde_json::from_str(&record.plan).unwrap()))
+    let recoveries = node.store().recoveries(RecoveryFilter::default(), Page::nth(0)).unwrap().into_iter();
+    let plans = recoveries.filter_map(|recovery| {
+        let record = node.store().plan(&recovery.uid).unwrap()?;
+        Some((recovery.uid, serde_json::from_str::<Plan>(&record.plan).unwrap()))
+    });
+    plans.into_iter().find(|(_, plan)| plan.kind.promotes())
 }
 
 /// Returns the number of a server by its address.
