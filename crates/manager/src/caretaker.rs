@@ -53,6 +53,7 @@ pub(crate) async fn keep_observations(hub: Arc<Hub>) {
     let mut in_haste = true;
     loop {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(EVERY) => {}
             () = topology_changes(&hub, &kept), if in_haste => {}
         }

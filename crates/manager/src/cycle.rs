@@ -24,6 +24,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
     loop {
         let due = tokio::time::sleep(EVERY);
         tokio::select! {
+            biased;
             () = due => {}
             () = hub.nudge.notified() => {}
         }

@@ -77,6 +77,8 @@ pub(crate) enum Occasion {
 /// What one step came to.
 struct Ended {
     number: u32,
+    /// It may have done something.
+    begun: bool,
     outcome: Outcome,
     message: String,
 }
@@ -114,7 +116,9 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
                     lost.push(replica.clone());
                 }
             }
-            run.finished.insert(ended.number, ended.outcome);
+            if ended.begun {
+                run.finished.insert(ended.number, ended.outcome);
+            }
         }
         succeeded = run.plan.succeeded(&run.finished);
         if refused && !succeeded {
@@ -193,7 +197,15 @@ async fn perform_stage(hub: &Arc<Hub>, run: &Run, stage: &[Step]) -> Result<Vec<
 async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Result<Ended, Error> {
     let number = step.number;
     if let Some(outcome) = run.finished.get(&number) {
-        return Ok(Ended { number, outcome: *outcome, message: "done before".to_owned() });
+        return Ok(Ended { number, begun: true, outcome: *outcome, message: "done before".to_owned() });
+    }
+    let not_begun = |message: String| Ended { number, begun: false, outcome: Outcome::Failed, message };
+    if number == run.plan.point_of_no_return()
+        && !run.begun_before.contains(&number)
+        && let Some(why) = hands::lives_again(hub, run).await
+    {
+        narrator::tell(hub, &run.uid, format!("{} is not begun: {why}", step.action));
+        return Ok(not_begun(why));
     }
     let (uid, epoch) = (run.uid.clone(), run.epoch);
     let journaled = hub.declare(Command::StepStarted { uid: uid.clone(), epoch, number, at: hub.now() }).await;
@@ -206,7 +218,7 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Result<Ended, E
             return Err(error.into());
         }
         // What is not in the journal is not done: nobody could go on with it.
-        return Ok(Ended { number, outcome: Outcome::Failed, message: format!("not begun: {error}") });
+        return Ok(not_begun(format!("not begun: {error}")));
     }
     // Confirming the beginning may have taken longer than the lease.
     hub.office.check(&run.mandate)?;
@@ -248,7 +260,7 @@ async fn perform_step(hub: &Arc<Hub>, run: &Run, step: &Step) -> Result<Ended, E
         }
     });
     narrator::tell_step(hub, &uid, step, outcome, &message);
-    Ok(Ended { number, outcome, message })
+    Ok(Ended { number, begun: true, outcome, message })
 }
 
 /// True when a recovery that cannot journal this way is not this node's any more, or may not be: another one leads, no
@@ -330,6 +342,7 @@ async fn run_hook(hub: &Arc<Hub>, shell: Shell, hook: String, told: Facts) -> Re
     let abandoned = hub.abandoned.clone();
     let running = hub.tasks.spawn(async move {
         tokio::select! {
+            biased;
             () = abandoned.cancelled() => None,
             report = hooks::run(&shell, &hook, &told) => Some(report),
         }
@@ -372,6 +385,14 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             }
             let started = hands::start_receiver(hub, &run.mandate, replica).await;
             started.err().map(|error| format!("cannot start the receiver of {replica} again: {error}"))
+        }
+        Undo::StartReplication { replica, only_if_it_answers } => {
+            let answers = hub.observatory.get(replica).is_some_and(|watched| watched.is_valid());
+            if *only_if_it_answers && !answers {
+                return true;
+            }
+            let started = hands::start_replication(hub, &run.mandate, replica).await;
+            started.err().map(|error| format!("cannot start replication on {replica} again: {error}"))
         }
         Undo::Disown { server } => {
             hands::disown(hub, run, server).await;

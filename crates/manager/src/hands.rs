@@ -302,6 +302,24 @@ pub(crate) async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
     }
 }
 
+/// Returns why nobody must be promoted any more: the old primary, which was dead when this was planned, answers again and
+/// takes writes. What it acknowledged in the meantime its replicas lack, since their receivers were stopped.
+pub(crate) async fn lives_again(hub: &Arc<Hub>, run: &Run) -> Option<String> {
+    let failed = &run.plan.failed;
+    let takes_writes = || {
+        let watched = hub.observatory.get(failed)?;
+        let instance = watched.instance.as_ref().filter(|_| watched.is_valid())?;
+        instance.writes.is_writable().then_some(())
+    };
+    if !run.plan.kind.is_about_a_death() || !run.plan.kind.promotes() {
+        return None;
+    }
+    takes_writes()?;
+    // It may have been closed since it was seen.
+    watcher::probe_kept(hub, failed).await;
+    takes_writes().map(|()| format!("{failed} answers again and takes writes: it is left as it is"))
+}
+
 async fn promote(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, writable: bool, semi_sync: bool) -> Performed {
     let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
     // A server that was demoted once and is promoted again is the primary now, under whatever address it was demoted.
@@ -430,4 +448,5 @@ pub(crate) async fn disown(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) {
     if let Err(error) = hub.declare(Command::Demote(demoted)).await {
         tracing::error!(instance = %key, %error, "a candidate that may be writable is not on record as demoted");
     }
+    watcher::poke(hub, key);
 }

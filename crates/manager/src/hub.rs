@@ -249,6 +249,7 @@ impl Hub {
         let stopping = self.stopping.clone();
         self.tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = stopping.cancelled() => {}
                 () = task => {}
             }

@@ -39,6 +39,7 @@ mod pulse;
 pub mod reach;
 mod readiness;
 mod recovery;
+mod reopening;
 mod resume;
 mod returning;
 mod seat;

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::Hub;
 use crate::seat::Seat;
-use crate::{Error, resume};
+use crate::{Error, reopening, resume};
 
 /// One span of leadership. Cheap to clone.
 #[derive(Clone)]
@@ -129,6 +129,9 @@ fn begin(hub: &Arc<Hub>, term: u64, resumes: bool) -> Result<Mandate, Error> {
     let mandate = Mandate::new(term, hub.abandoned.child_token());
     hub.office.present.send_replace(Some(mandate.clone()));
     resume::go_on_with(hub, &mandate, left);
+    if resumes {
+        reopening::look_after(hub, &mandate);
+    }
     hub.nudge.notify_one();
     Ok(mandate)
 }
@@ -198,6 +201,7 @@ async fn keep(hub: &Arc<Hub>, mandate: &Mandate, standing: &mut watch::Receiver<
             return;
         }
         tokio::select! {
+            biased;
             // Looked at again in the very moment in which it runs out, unless it is renewed.
             () = tokio::time::sleep(rest.min(AT_MOST)) => {}
             () = mandate.ended.cancelled() => return,

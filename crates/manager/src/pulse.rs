@@ -9,8 +9,7 @@ use topology::{InstanceKey, Observation, ProbeFailure, Unreachable};
 
 use crate::hub::{Hub, View, lock};
 use crate::observatory::Via;
-use crate::reach::Watched;
-use crate::suspicion;
+use crate::{reach, suspicion};
 
 /// How late a sign of life may be. A loaded server that is later than that is looked at, and answers: nothing follows
 /// from a lost pulse alone.
@@ -40,6 +39,7 @@ pub(crate) fn begin(hub: &Arc<Hub>, key: &InstanceKey) {
     let (hub_of_task, key) = (Arc::clone(hub), key.clone());
     hub.spawn(async move {
         tokio::select! {
+            biased;
             () = ended.cancelled() => {}
             () = hold(&hub_of_task, &key, line) => {}
         }
@@ -74,6 +74,6 @@ async fn hold(hub: &Arc<Hub>, key: &InstanceKey, line: FenceLine) {
         }
         suspicion::suspect(hub, key);
     };
-    let watched = Watched { key: key.clone(), access: settings.probing.clone(), rhythm, line };
-    hub.reach.pulse(watched, hub.clock, Box::new(tell)).await;
+    let held = reach::Pulse { key: key.clone(), access: settings.probing.clone(), rhythm, line };
+    hub.reach.pulse(held, hub.clock, Box::new(tell)).await;
 }

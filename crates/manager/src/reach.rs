@@ -23,7 +23,7 @@ pub trait Reach: Send + Sync + 'static {
     fn server(&self, key: InstanceKey, access: Access, version: &Version) -> Box<dyn Verbs>;
 
     /// Holds the pulse of `key` until it is dropped, as [`mysql::pulse`].
-    fn pulse<'a>(&self, watched: Watched, clock: Clock, tell: Box<Tell<'a>>) -> BoxFuture<'a, ()>;
+    fn pulse<'a>(&self, held: Pulse, clock: Clock, tell: Box<Tell<'a>>) -> BoxFuture<'a, ()>;
 
     /// Makes `key` refuse writes, as [`mysql::fence`].
     fn fence(&self, line: Option<HeldLine>, key: InstanceKey, access: Access) -> BoxFuture<'static, Fenced>;
@@ -40,7 +40,7 @@ pub type Tell<'a> = dyn FnMut(PulseEvent) + Send + 'a;
 
 /// Whose pulse is held, and how.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct Pulse {
     /// The server.
     pub key: InstanceKey,
     /// The account.
@@ -141,8 +141,8 @@ impl Reach for Network {
         Box::new(Server::new(key, access, version))
     }
 
-    fn pulse<'a>(&self, watched: Watched, clock: Clock, tell: Box<Tell<'a>>) -> BoxFuture<'a, ()> {
-        let Watched { key, access, rhythm, line } = watched;
+    fn pulse<'a>(&self, held: Pulse, clock: Clock, tell: Box<Tell<'a>>) -> BoxFuture<'a, ()> {
+        let Pulse { key, access, rhythm, line } = held;
         mysql::pulse(key, access, rhythm, line, move || clock.now(), tell).boxed()
     }
 

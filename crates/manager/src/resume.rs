@@ -99,24 +99,15 @@ async fn resume(hub: &Arc<Hub>, mandate: &Mandate, recovery: Recovery) -> Result
     let was_promoting = began(plan.point_of_no_return());
     look_at_servers(hub, &plan).await;
     let old_primary_lives = hub.observatory.get(&plan.failed).is_some_and(|watched| watched.is_valid());
-    // One that was to be replaced although it lived is no less to be replaced for living.
-    let supposed_dead = plan.kind.is_about_a_death() && !plan.replaces_a_living_one();
-    if old_primary_lives && supposed_dead && !was_promoting {
-        start_receivers_again(hub, mandate, &plan, &record).await;
-        let fenced = plan.steps.iter().find(|step| matches!(step.action, Action::Fence { .. }));
-        let outcome = fenced.and_then(|fence| record.steps.iter().find(|done| done.number == fence.number));
-        // One that began and is not known to have failed may have been done.
-        let was_fenced = outcome.is_some_and(|done| matches!(done.outcome, None | Some(StepOutcome::Done)));
-        if fenced.is_some() {
-            // Otherwise it is on record, if at all, for another recovery.
-            hands::unfence(hub, mandate, &plan.failed, was_fenced).await?;
-        }
-        return close(hub, &uid, epoch, "it came back, and nobody had taken its place").await;
-    }
     let told = told_again(hub, &recovery, &plan);
     let mut run = Run::new(mandate, uid, epoch, plan, told);
     run.begun_before = record.steps.iter().filter(|step| step.started.is_some()).map(|step| step.number).collect();
     run.finished = finished_steps(&record);
+    // One that was to be replaced although it lived is no less to be replaced for living.
+    let supposed_dead = run.plan.kind.is_about_a_death() && !run.plan.replaces_a_living_one();
+    if old_primary_lives && supposed_dead && !was_promoting {
+        return executor::give_up(hub, run, "it came back, and nobody had taken its place").await;
+    }
     go_on(hub, run, &record, was_promoting).await
 }
 
@@ -191,18 +182,6 @@ fn finished_steps(record: &PlanRecord) -> BTreeMap<u32, Outcome> {
         StepOutcome::Failed => None,
     };
     record.steps.iter().filter_map(outcome).collect()
-}
-
-async fn start_receivers_again(hub: &Arc<Hub>, mandate: &Mandate, plan: &Plan, record: &PlanRecord) {
-    let began = |step: u32| record.steps.iter().any(|done| done.number == step && done.started.is_some());
-    for step in plan.steps.iter().filter(|step| began(step.number)) {
-        if let Action::StopReceiver { replica, .. } | Action::Settle { replica, .. } = &step.action
-            && let Err(error) = hands::start_receiver(hub, mandate, replica).await
-        {
-            let text = format!("cannot start the receiver of {replica} again: {error}");
-            narrator::tell(hub, &record.uid, text);
-        }
-    }
 }
 
 async fn close(hub: &Arc<Hub>, uid: &str, epoch: u64, why: &str) -> Result<(), Error> {

@@ -35,6 +35,7 @@ impl Patience {
         };
         self.looks += 1;
         tokio::select! {
+            biased;
             () = tokio::time::sleep(Duration::from_millis(millis)) => {}
             _ = changes.changed() => self.looks = 0,
         }
@@ -53,6 +54,7 @@ pub(crate) fn suspect(hub: &Arc<Hub>, key: &InstanceKey) {
     hub.spawn(async move {
         let asking = async {
             tokio::select! {
+                biased;
                 () = probe_again_and_again(&hub_of_task, &key) => {}
                 () = ask_replicas_in_rounds(&hub_of_task, &key) => {}
             }

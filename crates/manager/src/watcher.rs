@@ -44,6 +44,7 @@ pub(crate) fn watch(hub: &Arc<Hub>, key: &InstanceKey) {
     let (hub_of_task, key) = (Arc::clone(hub), key.clone());
     hub.spawn(async move {
         tokio::select! {
+            biased;
             () = ended.cancelled() => {}
             () = run(hub_of_task, key, inbox) => {}
         }
@@ -90,6 +91,7 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
     let mut next = Instant::now();
     loop {
         let mut asked = tokio::select! {
+            biased;
             asked = orders.recv() => match asked {
                 Some(asked) => Some(asked),
                 None => return,
@@ -111,6 +113,7 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
         let mut turn = None;
         if asked.is_none() {
             tokio::select! {
+                biased;
                 permit = turns.acquire() => turn = permit.ok(),
                 order = orders.recv() => match order {
                     Some(order) => asked = Some(order),

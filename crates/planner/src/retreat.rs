@@ -16,6 +16,13 @@ pub enum Undo {
         /// Not if it does not answer: its step failed, most likely for that.
         only_if_it_answers: bool,
     },
+    /// Start both threads of a replica that may be between two sources.
+    StartReplication {
+        /// The replica.
+        replica: InstanceKey,
+        /// Not if it does not answer.
+        only_if_it_answers: bool,
+    },
     /// Put a candidate that may have been opened for writes on record as demoted, so that it is fenced when it is met again.
     Disown {
         /// The candidate.
@@ -108,6 +115,10 @@ fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> 
     let undo = match &step.action {
         Action::StopReceiver { replica, .. } | Action::Settle { replica, .. } => {
             Undo::StartReceiver { replica: replica.clone(), only_if_it_answers: outcome != Some(Outcome::Done) }
+        }
+        // Wherever it points by now, it replicates from there.
+        Action::CatchUp { candidate, .. } => {
+            Undo::StartReplication { replica: candidate.clone(), only_if_it_answers: outcome != Some(Outcome::Done) }
         }
         Action::Promote { server, .. } if lives => Undo::Close { server: server.clone(), primary: plan.failed.clone() },
         Action::Promote { server, .. } => Undo::Disown { server: server.clone() },

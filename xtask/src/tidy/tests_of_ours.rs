@@ -14,6 +14,8 @@ const TIME_IS_THE_POINT: &[(&str, &str, &str)] = &[
         "look_alikes_lead_to_no_failover",
         "how long the primary stalls is the fault that is tried",
     ),
+    ("crates/manager/tests/simulation/schedule.rs", "pass", "simulated time passes"),
+    ("crates/manager/tests/simulation/reach.rs", "travel", "simulated packets take their time"),
     (
         "crates/consensus/src/transport/tests/mod.rs",
         "time_passes",

@@ -1,0 +1,307 @@
+//! All simulated servers, what lies between them, and the clients.
+
+use std::collections::BTreeSet;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use topology::InstanceKey;
+
+use crate::clients::{Acknowledged, Client};
+use crate::server::{Event, Link, Process, Server};
+use crate::trx::Trx;
+
+/// The alias of the cluster.
+pub(crate) const ALIAS: &str = "fleet";
+
+/// The time between two steps of the simulated servers, in milliseconds.
+pub(crate) const TICK: u64 = 10;
+
+/// Something that packets come from or go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// A server's host, by number.
+    Server(u8),
+    /// The host of one of the managers.
+    Manager(u8),
+    /// Where some of the clients are.
+    Clients(u8),
+}
+
+/// What somebody meets who tries to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Met {
+    Answers,
+    Refused,
+    /// Accepted, and no word.
+    Hung,
+    NoAnswer,
+    UnknownHost,
+}
+
+/// All servers and clients.
+pub(crate) struct Fleet {
+    pub(crate) now: u64,
+    pub(crate) dice: StdRng,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) clients: Vec<Client>,
+    /// Pairs that do not hear each other.
+    pub(crate) cuts: BTreeSet<(Place, Place)>,
+    /// Where the manager is that acts.
+    pub(crate) managed_from: Place,
+    /// What clients were told: the address of the primary, as published.
+    pub(crate) published: InstanceKey,
+    pub(crate) acknowledged: Vec<Acknowledged>,
+    pub(crate) story: Vec<String>,
+    /// Servers that the manager opened for writes, in order, and when.
+    pub(crate) opened: Vec<(u8, u64)>,
+}
+
+impl Fleet {
+    pub(crate) fn new(servers: Vec<Server>, clients: Vec<Client>, seed: u64) -> Self {
+        Self {
+            now: 0,
+            dice: StdRng::seed_from_u64(seed),
+            published: servers[0].key.clone(),
+            servers,
+            clients,
+            cuts: BTreeSet::new(),
+            managed_from: Place::Manager(0),
+            acknowledged: Vec::new(),
+            story: Vec::new(),
+            opened: Vec::new(),
+        }
+    }
+
+    pub(crate) fn tell(&mut self, what: impl AsRef<str>) {
+        let line = format!("{:>7.2} s  {}", self.now as f64 / 1000.0, what.as_ref());
+        tracing::info!("SIM {line}");
+        self.story.push(line);
+    }
+
+    pub(crate) fn find(&self, key: &InstanceKey) -> Option<u8> {
+        self.servers.iter().find(|server| &server.key == key).map(|server| server.id)
+    }
+
+    pub(crate) fn server(&self, id: u8) -> &Server {
+        &self.servers[usize::from(id)]
+    }
+
+    pub(crate) fn server_mut(&mut self, id: u8) -> &mut Server {
+        &mut self.servers[usize::from(id)]
+    }
+
+    pub(crate) fn cut(&mut self, one: Place, other: Place) {
+        self.cuts.insert((one.min(other), one.max(other)));
+    }
+
+    /// True when packets go from one place to the other.
+    pub(crate) fn is_path(&self, one: Place, other: Place) -> bool {
+        let is_up = |place: Place| match place {
+            Place::Server(id) => self.server(id).host_up,
+            _ => true,
+        };
+        is_up(one) && is_up(other) && !self.cuts.contains(&(one.min(other), one.max(other)))
+    }
+
+    /// Returns what somebody at `from` meets who connects to `key`.
+    pub(crate) fn meets(&self, from: Place, key: &InstanceKey) -> Met {
+        let Some(id) = self.find(key) else { return Met::UnknownHost };
+        match self.server(id).process {
+            _ if !self.is_path(from, Place::Server(id)) => Met::NoAnswer,
+            Process::Running => Met::Answers,
+            Process::Hung => Met::Hung,
+            Process::Down => Met::Refused,
+        }
+    }
+
+    /// Returns the replicas that are connected to `source`, by number.
+    pub(crate) fn connected(&self, source: u8) -> impl Iterator<Item = &Server> {
+        let key = &self.server(source).key;
+        let generation = self.server(source).generation;
+        self.servers.iter().filter(move |server| {
+            server.replication.as_ref().is_some_and(|own| {
+                &own.source == key && matches!(own.link, Link::Up { generation: met, .. } if met == generation)
+            })
+        })
+    }
+
+    fn semi_links(&self, source: u8) -> Vec<usize> {
+        let cursor = |replica: &Server| match replica.replication.as_ref()?.link {
+            Link::Up { cursor, semi_sync: true, .. } => Some(cursor),
+            _ => None,
+        };
+        self.connected(source)
+            .filter(|replica| self.is_path(Place::Server(source), Place::Server(replica.id)))
+            .filter_map(cursor)
+            .collect()
+    }
+
+    pub(crate) fn instance(&self, id: u8) -> topology::Instance {
+        let replicas = self.connected(id).map(|replica| replica.key.clone()).collect();
+        let clients = u32::try_from(self.semi_links(id).len()).unwrap();
+        self.server(id).instance(self.now, replicas, clients)
+    }
+
+    /// Lets a step of time pass on all servers.
+    pub(crate) fn step(&mut self, now: u64) {
+        self.now = now;
+        for id in 0..u8::try_from(self.servers.len()).unwrap() {
+            if self.server(id).runs() {
+                self.receive(id);
+                self.server_mut(id).apply(now);
+            }
+        }
+        for id in 0..u8::try_from(self.servers.len()).unwrap() {
+            if self.server(id).runs() {
+                self.acknowledge(id);
+            }
+        }
+        self.run_clients();
+    }
+
+    /// The receiver of `id` does its part.
+    fn receive(&mut self, id: u8) {
+        let now = self.now;
+        let Some(own) = self.server(id).replication.as_ref().filter(|own| own.receiver) else { return };
+        let (link, source) = (own.link, own.source.clone());
+        let met = self.meets(Place::Server(id), &source);
+        let retry = now + self.server(id).setup.connect_retry_ms;
+        let net_timeout = self.server(id).setup.net_timeout_ms;
+        let next = match (link, met) {
+            (Link::Failed { .. }, _) => return,
+            (Link::Trying { from, .. }, _) if now < from => return,
+            (Link::Trying { .. } | Link::Waiting { .. }, Met::Answers) => self.connect(id, &source),
+            (Link::Trying { .. } | Link::Waiting { .. }, Met::Refused) => Link::Trying { from: retry, errno: 2003 },
+            (Link::Trying { .. } | Link::Waiting { .. }, Met::UnknownHost) => Link::Trying { from: retry, errno: 2005 },
+            (Link::Waiting { until, .. }, Met::Hung) if now >= until => Link::Trying { from: retry, errno: 2013 },
+            (Link::Waiting { until, .. }, Met::NoAnswer) if now >= until => Link::Trying { from: retry, errno: 2003 },
+            (Link::Waiting { .. }, _) => return,
+            (Link::Trying { errno, .. }, Met::Hung | Met::NoAnswer) => {
+                Link::Waiting { until: now + net_timeout, errno }
+            }
+            (Link::Up { generation, .. }, _) => {
+                let lives = self.find(&source).is_some_and(|source| self.server(source).generation == generation);
+                self.stream(id, &source, met, lives)
+            }
+        };
+        if let Some(own) = &mut self.server_mut(id).replication {
+            own.link = next;
+        }
+    }
+
+    /// Returns the link of a receiver that is connected to `source`, after this step.
+    fn stream(&mut self, id: u8, source: &InstanceKey, met: Met, lives: bool) -> Link {
+        let now = self.now;
+        let own = self.server(id).replication.as_ref().unwrap();
+        let Link::Up { generation, cursor, heard, semi_sync } = own.link else { unreachable!("only for those") };
+        match met {
+            Met::Answers if lives => {}
+            // The kernel of the source's host says that this connection is none.
+            Met::Answers | Met::Refused => return Link::Trying { from: now, errno: 2013 },
+            Met::Hung if !lives => return Link::Trying { from: now, errno: 2013 },
+            // Silence: no packet, or no process that sends one.
+            _ if now.saturating_sub(heard) > self.server(id).setup.net_timeout_ms => {
+                return Link::Trying { from: now, errno: 2013 };
+            }
+            _ => return own.link,
+        }
+        let source = self.find(source).unwrap();
+        let news: Vec<Event> =
+            self.server(source).binlog[cursor..].iter().take_while(|event| event.logged < now).copied().collect();
+        let replica = self.server_mut(id);
+        for event in &news {
+            if replica.holds(event.trx) {
+                continue;
+            }
+            let own = replica.replication.as_mut().unwrap();
+            own.retrieved.insert(event.trx);
+            own.relay.push_back(*event);
+            own.last_received = Some(event.trx);
+        }
+        Link::Up { generation, cursor: cursor + news.len(), heard: now, semi_sync }
+    }
+
+    /// A receiver and its source agree where to begin, or do not.
+    fn connect(&self, id: u8, source: &InstanceKey) -> Link {
+        const REFUSED_BY_SOURCE: u32 = 13114;
+        let (replica, source) = (self.server(id), self.server(self.find(source).unwrap()));
+        let own = replica.replication.as_ref().unwrap();
+        let failed = Link::Failed { errno: REFUSED_BY_SOURCE };
+        // By position on MariaDB: the last that it has must be in the source's log.
+        let start = if replica.is_mariadb() {
+            let last = own.last_received.or(replica.binlog.last().map(|event| event.trx));
+            match last {
+                None => 0,
+                Some(last) => match source.binlog.iter().position(|event| event.trx == last) {
+                    Some(place) => place + 1,
+                    None => return failed,
+                },
+            }
+        } else {
+            let holds = |trx: &Trx| replica.holds(*trx);
+            if !source.purged.iter().all(|trx| holds(&trx)) {
+                return failed;
+            }
+            // More from the source's own hand than the source has.
+            let own_of_source = |trx: &Trx| trx.origin == source.id;
+            let in_log: Vec<Trx> = source.binlog.iter().map(|event| event.trx).collect();
+            let last = in_log.iter().rev().find(|trx| own_of_source(trx)).map_or(0, |trx| trx.number);
+            if replica.executed.last_of(source.id).max(own.retrieved.last_of(source.id))
+                > last.max(source.executed.last_of(source.id))
+            {
+                return failed;
+            }
+            source.purged_events
+        };
+        let semi_sync = replica.semi_replica && source.semi_source;
+        Link::Up { generation: source.generation, cursor: start, heard: self.now, semi_sync }
+    }
+
+    /// Commits on `id` that were acknowledged, or waited for long enough.
+    fn acknowledge(&mut self, id: u8) {
+        let links = self.semi_links(id);
+        let now = self.now;
+        let server = self.server_mut(id);
+        if !server.semi_source {
+            server.finish_commits();
+            return;
+        }
+        let needed = server.wait_count as usize;
+        if server.setup.gives_up_alone && links.len() < needed {
+            server.semi_active = false;
+        }
+        if !server.semi_active {
+            let pending = server.binlog.len() - server.committed;
+            server.unacknowledged += pending as u64;
+            server.finish_commits();
+            let caught_up = links.iter().filter(|cursor| **cursor == server.binlog.len()).count();
+            server.semi_active = caught_up >= needed && !links.is_empty();
+            return;
+        }
+        while let Some(event) = server.binlog.get(server.committed).copied() {
+            let has = links.iter().filter(|cursor| **cursor > server.committed).count();
+            if has >= needed {
+                server.acknowledged += 1;
+                server.executed.insert(event.trx);
+                server.committed += 1;
+            } else if now - event.logged > server.semi_timeout_ms {
+                server.semi_active = false;
+                server.unacknowledged += 1;
+                server.executed.insert(event.trx);
+                server.committed += 1;
+                self.tell(format!("s{id} does not wait for replicas any more"));
+                return;
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// A server goes on that hung: what lies in its connections is carried out first.
+    pub(crate) fn resume(&mut self, id: u8) {
+        self.server_mut(id).process = Process::Running;
+        for order in std::mem::take(&mut self.server_mut(id).orders) {
+            order(self);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Nobody replaces a server that answers: neither this node nor a majority reached it without a break for [`ALIVE`] before
+//! the recovery was put on record.
+
+use std::collections::BTreeMap;
+
+use planner::Kind;
+
+use super::{Moment, number, running_plan};
+use crate::fleet::{Met, Place};
+
+/// Milliseconds for which a server must have been reached to count as certainly alive. A death may be over before it is on
+/// record: the two rounds of probes and questions in between take this long at most.
+const ALIVE: u64 = 4000;
+
+#[derive(Default)]
+pub(super) struct Witnessed {
+    known: Option<String>,
+    /// When somebody last failed to reach a server.
+    missed: BTreeMap<(Place, u8), u64>,
+}
+
+impl Witnessed {
+    pub(super) fn check(&mut self, moment: &Moment<'_>) {
+        let (fleet, Some(node)) = (&*moment.fleet, moment.node) else { return };
+        for server in &fleet.servers {
+            for from in (0..node.voters()).map(Place::Manager) {
+                if fleet.meets(from, &server.key) != Met::Answers {
+                    self.missed.insert((from, server.id), fleet.now);
+                }
+            }
+        }
+        if node.store().declared().recovering.is_empty() {
+            self.known = None;
+            return;
+        }
+        if self.known.is_some() {
+            return;
+        }
+        let Some((uid, plan)) = running_plan(node) else { return };
+        self.known = Some(uid);
+        if !matches!(plan.kind, Kind::DeadPrimary | Kind::DeadCoPrimary | Kind::DeadIntermediate) {
+            return;
+        }
+        let failed = number(fleet, &plan.failed);
+        let reached = |from: Place| {
+            let missed = self.missed.get(&(from, failed)).copied();
+            missed.is_none_or(|missed| fleet.now - missed > ALIVE)
+        };
+        assert!(!reached(fleet.managed_from), "s{failed} is being replaced, and the manager reached it all the time");
+        let count = (0..node.voters()).map(Place::Manager).filter(|from| reached(*from)).count();
+        assert!(
+            count * 2 <= usize::from(node.voters()),
+            "s{failed} is being replaced, and {count} managers reached it all the time"
+        );
+    }
+}

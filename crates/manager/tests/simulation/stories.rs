@@ -1,0 +1,154 @@
+//! Single faults, played on a plain fleet; each was found by a schedule once.
+
+use manager::Mode;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use store::Command;
+use topology::{PromotionRule, WritePolicy};
+
+use crate::fleet::{Fleet, Place};
+use crate::plot::{Plot, configuration, plain};
+use crate::schedule::{Outcome, Schedule, note_panics, restart};
+use crate::server::Process;
+use crate::simulate;
+
+/// A schedule without a fault of its own.
+fn staged(fleet: Fleet, extra: &str) -> Schedule {
+    note_panics();
+    let plot = Plot { fleet, configuration: configuration(extra), voters: 1 };
+    Schedule::new(plot, StdRng::seed_from_u64(1))
+}
+
+impl Schedule {
+    fn change(&self, change: impl FnOnce(&mut Fleet)) {
+        self.shared.change(change);
+    }
+
+    fn primary(&self) -> String {
+        self.shared.lock().published.host.clone()
+    }
+
+    fn kill(&self, id: u8) {
+        self.change(|fleet| {
+            fleet.tell(format!("s{id} is killed"));
+            fleet.server_mut(id).die(false);
+        });
+    }
+}
+
+#[test]
+fn a_replaced_primary_that_is_back_a_moment_later_is_closed_at_once() {
+    simulate(async {
+        let mut schedule = staged(plain(2, |_| {}), r#", "InstancePollSeconds": 60"#);
+        schedule.settle(10_000).await;
+        schedule.kill(0);
+        schedule.pass(700).await;
+        assert_ne!(schedule.primary(), "s0");
+        schedule.change(|fleet| restart(fleet, 0));
+        schedule.pass(1000).await;
+        assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::SuperReadOnly);
+        schedule.heal().await;
+        schedule.end().await;
+    });
+}
+
+#[test]
+fn a_primary_that_is_back_before_anybody_was_promoted_stays_the_primary() {
+    simulate(async {
+        let mut schedule = staged(plain(2, |_| {}), "");
+        schedule.settle(10_000).await;
+        // Whoever is chosen has something to apply first.
+        schedule.change(|fleet| {
+            let until = fleet.now + 12_000;
+            fleet.servers.iter_mut().for_each(|server| server.stalled_until = until);
+        });
+        schedule.pass(500).await;
+        schedule.kill(0);
+        schedule.pass(1500).await;
+        schedule.change(|fleet| restart(fleet, 0));
+        schedule.pass(20_000).await;
+        assert_eq!(schedule.primary(), "s0");
+        schedule.heal().await;
+        let Outcome { counts, .. } = schedule.end().await;
+        assert_eq!((counts.recoveries, counts.promotions), (1, 0));
+        assert_eq!(counts.left_out, 0, "all replicate again");
+    });
+}
+
+#[test]
+fn a_recovery_that_is_cut_off_after_any_step_is_brought_to_its_end() {
+    simulate(async {
+        const MORE_THAN_ANY_PLAN_HAS: u32 = 20;
+        let mut halted = 0;
+        for halt_in_step in 1..MORE_THAN_ANY_PLAN_HAS {
+            let mut schedule = staged(plain(3, |_| {}), "");
+            schedule.settle(10_000).await;
+            schedule.node.take().unwrap().kill().await;
+            schedule.start_manager(0, Mode::Drill { halt_in_step }).await;
+            schedule.pass(6000).await;
+            schedule.kill(0);
+            schedule.pass(4000).await;
+            let node = schedule.node.take().unwrap();
+            halted += u32::from(!node.store().declared().recovering.is_empty());
+            node.kill().await;
+            schedule.start_manager(0, Mode::Service).await;
+            schedule.pass(10_000).await;
+            assert_ne!(schedule.primary(), "s0", "halted in step {halt_in_step}");
+            schedule.heal().await;
+            let Outcome { counts, .. } = schedule.end().await;
+            assert_eq!(counts.left_out, 1, "all but the old primary follow, halted in step {halt_in_step}");
+        }
+        assert!(halted >= 8, "the plan has so many steps: {halted}");
+    });
+}
+
+#[test]
+fn a_candidate_that_was_on_its_way_to_another_source_replicates_again_when_the_primary_is_back() {
+    simulate(async {
+        for pause in (20..140).step_by(4) {
+            let mut schedule = staged(plain(2, |_| {}), "");
+            schedule.settle(10_000).await;
+            // The one that is preferred lacks what the other has.
+            let key = schedule.shared.lock().server(1).key.clone();
+            let at = schedule.node.as_ref().unwrap().manager.now();
+            let prefer = Command::RegisterCandidate { key, rule: PromotionRule::Prefer, at };
+            schedule.node.as_ref().unwrap().manager.declare(prefer).await.unwrap();
+            schedule.change(|fleet| fleet.cut(Place::Server(0), Place::Server(1)));
+            schedule.pass(1000).await;
+            schedule.kill(0);
+            schedule.change(|fleet| fleet.cuts.clear());
+            schedule.pass(pause).await;
+            schedule.node.take().unwrap().kill().await;
+            schedule.change(|fleet| restart(fleet, 0));
+            schedule.start_manager(0, Mode::Service).await;
+            schedule.heal().await;
+            schedule.end().await;
+        }
+    });
+}
+
+#[test]
+fn a_primary_that_carries_out_the_order_of_a_manager_that_is_gone_is_opened_by_the_next_one() {
+    simulate(async {
+        let mut schedule = staged(plain(1, |_| {}), "");
+        schedule.settle(10_000).await;
+        schedule.change(|fleet| {
+            let until = fleet.now + 60_000;
+            fleet.server_mut(1).stalled_until = until;
+        });
+        schedule.pass(500).await;
+        schedule.change(|fleet| fleet.server_mut(0).process = Process::Hung);
+        schedule.pass(15_000).await;
+        assert!(!schedule.shared.lock().server(0).orders.is_empty(), "the fence lies in its connection");
+        schedule.kill(1);
+        schedule.pass(5000).await;
+        schedule.node.take().unwrap().kill().await;
+        schedule.change(|fleet| fleet.resume(0));
+        assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::SuperReadOnly);
+        schedule.start_manager(0, Mode::Service).await;
+        schedule.pass(3000).await;
+        assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
+        schedule.heal().await;
+        schedule.end().await;
+    });
+}
