@@ -76,6 +76,10 @@ pub struct Policy {
     pub locked_semi_sync_after: Duration,
     /// `EnforceExactSemiSyncReplicas`.
     pub exact_semi_sync: bool,
+    /// `RecoverLockedSemiSyncMaster`.
+    pub unlock_semi_sync: bool,
+    /// `CoMasterRecoveryMustPromoteOtherCoMaster`.
+    pub only_other_co_primary: bool,
     /// `ReduceReplicationAnalysisCount`: leave healthy leaves out.
     pub reduce_analysis: bool,
     /// `PromotionIgnoreHostnameFilters`: never promoted.
@@ -142,6 +146,8 @@ impl Default for Policy {
             recover_non_writable: false,
             locked_semi_sync_after: Duration::from_secs(10),
             exact_semi_sync: false,
+            unlock_semi_sync: false,
+            only_other_co_primary: true,
             reduce_analysis: true,
             never_promote: KeyFilter::default(),
             rule_expires_after: Duration::from_secs(3600),

@@ -15,10 +15,11 @@ use manager::{Manager, View};
 use tower_http::compression::CompressionLayer;
 
 use crate::compat::{Limits, Scene};
+use crate::error::Error;
 use crate::forward::{self, Forwarder};
 use crate::metrics::Metrics;
 use crate::outlook::Outlook;
-use crate::route::{Access, Place, Route};
+use crate::route::{Access, Place, Route, Verb};
 use crate::{auth, routes, web};
 
 /// What every handler has at hand. Cheap to clone.
@@ -57,12 +58,13 @@ pub(crate) fn router_of(api: Api) -> Router {
 }
 
 /// Returns the same for a caller within this process, without prefix and without permissions: who could open the database
-/// may do everything anyway.
+/// may do everything anyway. Of a manager that only answers, nothing can be changed.
 pub fn router_for_this_process(manager: Manager, metrics: Metrics) -> Router {
     let outlook = Arc::new(manager.consensus().clone());
     let forwarder = Forwarder::new(&manager.config(), forward::Limits::default());
+    let guard = if manager.only_answers() { Guard::Refusal } else { Guard::None };
     let api = Api { manager, metrics, outlook, forwarder };
-    mounted(&api, Guard::None).layer(middleware::from_fn(refuse_odd_paths))
+    mounted(&api, guard).layer(middleware::from_fn(refuse_odd_paths))
 }
 
 /// What stands before the handlers.
@@ -72,6 +74,8 @@ enum Guard {
     Permission,
     /// Nothing.
     None,
+    /// Nothing for what shows something, and no way to what changes something.
+    Refusal,
 }
 
 fn mounted(api: &Api, guard: Guard) -> Router {
@@ -103,6 +107,15 @@ fn guarded(api: &Api, route: Route, guard: Guard) -> MethodRouter<Api> {
         handler = handler
             .layer(middleware::from_fn_with_state(api.clone(), auth::authorise))
             .layer(middleware::from_fn(nothing_for_head));
+    }
+    if route.info.access == Access::Write && guard == Guard::Refusal {
+        let refused = || async { Error::OnlyAnswers };
+        handler = match route.info.verb {
+            Verb::Get => axum::routing::get(refused),
+            Verb::Post => axum::routing::post(refused),
+            Verb::Put => axum::routing::put(refused),
+            Verb::Delete => axum::routing::delete(refused),
+        };
     }
     handler
 }

@@ -56,6 +56,11 @@ impl Call {
         self.query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
+    /// Returns all parameters of the query, in their order.
+    pub(crate) fn queries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Returns the instance in `{host}/{port}`.
     ///
     /// # Errors

@@ -39,6 +39,9 @@ pub(crate) enum Error {
     /// The caller may not change anything.
     #[error("Unauthorized")]
     Unauthorised,
+    /// Something would change, or be asked of a server, and there is only a snapshot.
+    #[error("a snapshot cannot be changed, and knows no more than it shows: ask the running service")]
+    OnlyAnswers,
     /// A web page of somebody else made the browser ask.
     #[error("Refused: this changes something, and the browser says that a page of another site asked for it")]
     CrossSite,

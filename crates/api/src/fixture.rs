@@ -1,14 +1,12 @@
 //! Recorded answers as the values that they were made from.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
-use topology::{
-    Binlog, BinlogCoordinates, BinlogFormat, Channel, Gtid, GtidMode, GtidSet, Instance, InstanceKey, Labels,
-    ProbeFailure, SemiSync, SemiSyncRole, ServerUuid, Snapshot, ThreadState, Timestamp, TlsProfile, Unreachable,
-    Version, Watched, WritePolicy,
-};
+use topology::{Snapshot, Timestamp, Watched};
+
+use crate::compat::reading::read_snapshot;
 
 pub(crate) fn recorded(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
@@ -31,103 +29,20 @@ pub(crate) fn moment(text: &str) -> Timestamp {
 /// Returns what a node knew that showed these instances at `now`.
 pub(crate) fn snapshot(name: &str, now: &str) -> Snapshot {
     let now = moment(now);
-    let watched =
-        instances(name).iter().map(|shown| watched(shown, now)).map(|w| (w.key.clone(), Arc::new(w))).collect();
-    Snapshot { now, watched, ..Snapshot::default() }
+    let text = serde_json::to_vec(&instances(name)).expect("JSON");
+    let mut snapshot = read_snapshot(&text, Duration::from_secs(5), now).expect(name);
+    for watched in snapshot.watched.values_mut() {
+        std::sync::Arc::make_mut(watched).checked = Some(now);
+    }
+    Snapshot { now, ..snapshot }
 }
 
+/// Returns what a node knew that showed this instance at `now`.
 pub(crate) fn watched(shown: &wire::Instance, now: Timestamp) -> Watched {
-    let key = InstanceKey::new(shown.key.host.clone(), shown.key.port);
-    let seen = moment(&shown.last_seen_timestamp);
-    let failure = (!shown.is_last_check_valid).then(|| ProbeFailure {
-        kind: Unreachable::Refused,
-        message: "connection refused".to_owned(),
-        partial: false,
-    });
-    Watched {
-        key: key.clone(),
-        instance: Some(Arc::new(instance(shown, key))),
-        seen: Some(seen),
-        checked: Some(now),
-        attempted: Some(now),
-        failing_since: failure.as_ref().map(|_| seen),
-        failures: u32::from(failure.is_some()) * 3,
-        failure,
-        latency_us: shown.last_discovery_latency / 1000,
-        first_heard: seen,
-        ..Watched::default()
-    }
-}
-
-fn instance(shown: &wire::Instance, key: InstanceKey) -> Instance {
-    let set = |text: &str| GtidSet::parse(text).expect("a GTID set");
-    let role = |enabled| SemiSyncRole { available: shown.semi_sync_available, enabled, ..SemiSyncRole::default() };
-    Instance {
-        key,
-        uuid: ServerUuid::new(&shown.server_uuid),
-        server_id: u32::try_from(shown.server_id).expect("32 bits"),
-        version: Version::parse(&shown.version, &shown.version_comment),
-        version_comment: shown.version_comment.clone(),
-        uptime_secs: shown.uptime,
-        writes: if shown.read_only { WritePolicy::ReadOnly } else { WritePolicy::Writable },
-        binlog: Binlog {
-            enabled: shown.log_bin_enabled,
-            format: BinlogFormat::parse(&shown.binlog_format),
-            row_image: shown.binlog_row_image.clone(),
-            logs_replica_updates: shown.log_replication_updates_enabled,
-            coordinates: coordinates(&shown.self_binlog_coordinates),
-        },
-        gtid: Gtid {
-            mode: GtidMode::parse(&shown.gtid_mode),
-            executed: set(&shown.executed_gtid_set),
-            purged: set(&shown.gtid_purged),
-            ..Gtid::default()
-        },
-        channels: if shown.master_key.port > 0 { vec![channel(shown)] } else { Vec::new() },
-        semi_sync: SemiSync {
-            source: role(shown.semi_sync_master_enabled),
-            replica: role(shown.semi_sync_replica_enabled),
-            timeout_ms: shown.semi_sync_master_timeout,
-            ..SemiSync::default()
-        },
-        labels: Labels { cluster_alias: shown.suggested_cluster_alias.clone(), ..Labels::default() },
-        credentials_available: shown.replication_credentials_available,
-        ..Instance::default()
-    }
-}
-
-fn channel(shown: &wire::Instance) -> Channel {
-    let thread = |state| match state {
-        1 => ThreadState::Running,
-        2 => ThreadState::Connecting,
-        _ => ThreadState::Stopped,
-    };
-    let receiver_error = shown.last_io_error.trim_matches('"').to_owned();
-    Channel {
-        source: InstanceKey::new(shown.master_key.host.clone(), shown.master_key.port),
-        source_uuid: ServerUuid::new(&shown.master_uuid).filter(|uuid| uuid.as_str() != "no"),
-        user: if shown.has_replication_credentials { "repl".to_owned() } else { String::new() },
-        receiver: thread(shown.replication_io_thread_state),
-        applier: thread(shown.replication_sql_thread_state),
-        receiver_errno: if receiver_error.is_empty() { 0 } else { 2003 },
-        receiver_error,
-        applier_error: shown.last_sql_error.trim_matches('"').to_owned(),
-        read: coordinates(&shown.read_binlog_coordinates),
-        executed: coordinates(&shown.exec_binlog_coordinates),
-        relay: coordinates(&shown.relaylog_coordinates),
-        auto_position: shown.using_oracle_gtid || shown.using_mariadb_gtid,
-        lag_secs: shown
-            .seconds_behind_master
-            .valid
-            .then(|| u64::try_from(shown.seconds_behind_master.value).expect("a lag")),
-        delay_secs: shown.sql_delay,
-        tls: TlsProfile { enabled: shown.allow_tls, ..TlsProfile::default() },
-        ..Channel::default()
-    }
-}
-
-fn coordinates(shown: &wire::Coordinates) -> BinlogCoordinates {
-    BinlogCoordinates::new(shown.file.clone(), shown.pos)
+    let text = serde_json::to_vec(&[shown]).expect("JSON");
+    let snapshot = read_snapshot(&text, Duration::from_secs(5), now).expect("an instance");
+    let watched = snapshot.watched.values().next().expect("one");
+    Watched { checked: Some(now), attempted: Some(now), ..watched.as_ref().clone() }
 }
 
 /// Three nodes as one of them sees them: those that the answers about raft were recorded of.

@@ -36,6 +36,7 @@ mod web;
 mod words;
 
 pub use app::{get, router, router_for_this_process};
+pub use compat::reading::{NotASnapshot, read_snapshot};
 pub use metrics::Metrics;
 pub use route::{Access, Place, RouteInfo, Verb};
 pub use routes::all as routes;

@@ -156,6 +156,15 @@ async fn a_recovery_that_is_not_attempted_says_why() {
     assert!(held.message().starts_with("Recovery not attempted: no replica answers"), "{}", held.text);
     let unknown = served.get("/api/recover-lite/127.0.9.9/3306/127.0.1.2/21102").await;
     assert_eq!(unknown.json()["Code"], "ERROR");
+    let nobody = served.get("/api/force-master-failover/nosuchcluster").await;
+    assert_eq!((nobody.status, &nobody.json()["Details"]), (StatusCode::INTERNAL_SERVER_ERROR, &Value::Null));
+    let silent = served.get("/api/force-master-takeover/alpha/127.0.1.2/21102").await;
+    assert_eq!(silent.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(
+        silent.message().starts_with("Recovery not attempted: 127.0.1.2:21102 cannot take its place"),
+        "{}",
+        silent.text
+    );
     assert_eq!(served.get("/api/audit-recovery").await.json(), json!([]));
 }
 
@@ -498,9 +507,10 @@ async fn the_client_finds_the_service_among_several_and_asks_it() {
     let options = cli::Options { alias: "alpha".to_owned(), ..cli::Options::default() };
     let drawn = cli::run(cli::Program::Client, "topology", &options, &service).await.expect("a drawing");
     assert_eq!(drawn.stdout.trim_end(), recorded("topology-hint.json")["Details"].as_str().expect("a drawing"));
-    let explained = cli::explain("alpha", &service).await.expect("an explanation");
+    let explained = cli::run(cli::Program::Client, "explain", &options, &service).await.expect("an explanation").stdout;
     assert!(explained.contains("nothing would be done: the cluster matches no entry of"), "{explained}");
-    let unknown = cli::explain("nosuch", &service).await.expect_err("no such cluster");
+    let nosuch = cli::Options { alias: "nosuch".to_owned(), ..cli::Options::default() };
+    let unknown = cli::run(cli::Program::Client, "explain", &nosuch, &service).await.expect_err("no such cluster");
     assert!(unknown.to_string().contains("there is no cluster"), "{unknown}");
 
     let refused = cli::Http::leader_of(&urls, &known("wrong")).await.expect_err("a wrong password");

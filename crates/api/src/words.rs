@@ -1,6 +1,6 @@
 //! An explanation as text for people.
 
-use planner::{Decision, Explanation, Plan};
+use planner::{Choice, Decision, Explanation, Plan};
 
 /// Returns `explanation` as lines of text.
 pub(crate) fn of(explanation: &Explanation) -> String {
@@ -60,6 +60,17 @@ fn put_rehearsal(text: &mut String, explanation: &Explanation) {
         }
         (None, None) => {}
     }
+    put_choice(text, choice);
+    if let Some(certificate) = &rehearsal.certificate {
+        text.push_str(&format!("  {certificate}\n"));
+    }
+    for (number, step) in rehearsal.steps.iter().enumerate() {
+        text.push_str(&format!("  {:>3} {step}\n", number + 1));
+    }
+}
+
+/// Adds every candidate, with what speaks against it.
+pub(crate) fn put_choice(text: &mut String, choice: &Choice) {
     for candidate in &choice.candidates {
         let verdict = match candidate.why_not() {
             None => "best candidate".to_owned(),
@@ -67,11 +78,5 @@ fn put_rehearsal(text: &mut String, explanation: &Explanation) {
             Some(why) => format!("rejected: {why}"),
         };
         text.push_str(&format!("  - {}: {verdict}\n", candidate.key));
-    }
-    if let Some(certificate) = &rehearsal.certificate {
-        text.push_str(&format!("  {certificate}\n"));
-    }
-    for (number, step) in rehearsal.steps.iter().enumerate() {
-        text.push_str(&format!("  {:>3} {step}\n", number + 1));
     }
 }

@@ -1,5 +1,6 @@
 //! The program `orchestrator-client`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -9,10 +10,23 @@ use crate::client_args::ClientArgs;
 use crate::failure::{Failure, TransportError};
 use crate::options::Program;
 use crate::session::{Outcome, run};
-use crate::transport::Http;
+use crate::transport::{Http, Transport};
 
-/// Runs `orchestrator-client` with the words after its name. Prints the result on stdout, and what went wrong on stderr.
-pub fn client(words: impl IntoIterator<Item = String>) -> ExitCode {
+/// The farm that a command is about, if it is not one that a service watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// The file; `-` is stdin.
+    pub path: PathBuf,
+    /// Configuration to take policy from.
+    pub config: Option<PathBuf>,
+}
+
+/// Runs `orchestrator-client` with the words after its name. Prints the result on stdout, and what went wrong on stderr. What
+/// is asked of a file is answered by what `open` makes of it.
+pub fn client<T: Transport>(
+    words: impl IntoIterator<Item = String>,
+    open: impl FnOnce(SnapshotFile) -> Result<T, String>,
+) -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     let args = match ClientArgs::parse(words, &environment) {
         Ok(args) => args,
@@ -22,7 +36,7 @@ pub fn client(words: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.to_string()),
     };
-    match runtime.block_on(outcome_of(&args)) {
+    match runtime.block_on(outcome_of(&args, open)) {
         Ok(outcome) => print(&outcome.stdout),
         Err(Failure::Refused { message, details }) => {
             eprintln!("{}", message.replace('\'', ""));
@@ -35,7 +49,10 @@ pub fn client(words: impl IntoIterator<Item = String>) -> ExitCode {
     }
 }
 
-async fn outcome_of(args: &ClientArgs) -> Result<Outcome, Failure> {
+async fn outcome_of<T: Transport>(
+    args: &ClientArgs,
+    open: impl FnOnce(SnapshotFile) -> Result<T, String>,
+) -> Result<Outcome, Failure> {
     let need = match args.command.as_str() {
         "" => {
             return Err(Failure::BadOption(
@@ -49,6 +66,10 @@ async fn outcome_of(args: &ClientArgs) -> Result<Outcome, Failure> {
             Some(_) => Need::LeaderOrAny,
         },
     };
+    if let Some(path) = args.snapshot.clone().filter(|_| args.command != "which-api") {
+        let farm = open(SnapshotFile { path, config: args.config.clone() }).map_err(Failure::BadOption)?;
+        return run(Program::Client, &args.command, &args.options, &farm).await;
+    }
     let chosen = Http::choose(&args.urls, &args.credentials, need).await?;
     if let Some(warning) = &chosen.warning {
         eprintln!("orchestrator-client[{}]: {warning}", std::process::id());

@@ -1,23 +1,37 @@
 //! How `orchestrator-client` is called.
 
-use crate::options::Options;
+use std::path::PathBuf;
+
+use crate::options::{FAULTS, Options};
 use crate::server_args::user_of_the_system;
 use crate::transport::Credentials;
 
 /// An option.
 pub(crate) struct ClientOption {
-    pub(crate) short: char,
+    pub(crate) short: Option<char>,
     pub(crate) long: Option<&'static str>,
+    pub(crate) is_switch: bool,
     pub(crate) about: &'static str,
 }
 
 const fn option(short: char, long: Option<&'static str>, about: &'static str) -> ClientOption {
-    ClientOption { short, long, about }
+    ClientOption { short: Some(short), long, is_switch: false, about }
+}
+
+const fn long_option(long: &'static str, about: &'static str) -> ClientOption {
+    ClientOption { short: None, long: Some(long), is_switch: false, about }
+}
+
+impl ClientOption {
+    /// True for its letter and for its long name.
+    fn is_called(&self, name: &str) -> bool {
+        self.long == Some(name) || self.short.is_some_and(|short| name.chars().eq([short]))
+    }
 }
 
 /// Every option.
 pub(crate) const OPTIONS: &[ClientOption] = &[
-    option('h', Some("help"), "Show this"),
+    ClientOption { is_switch: true, ..option('h', Some("help"), "Show this") },
     option('c', Some("command"), "Command to run"),
     option('i', Some("instance"), "Instance, host[:port]"),
     option('d', Some("destination"), "Destination instance, host[:port]"),
@@ -27,8 +41,8 @@ pub(crate) const OPTIONS: &[ClientOption] = &[
     option('r', Some("reason"), "Why"),
     option('u', Some("duration"), "For how long: a number and s, m, h, d or w (default 10m)"),
     option('R', Some("promotion-rule"), "prefer, neutral, prefer_not or must_not"),
-    option('t', Some("tag"), "No effect yet"),
-    option('l', Some("pool"), "No effect yet"),
+    option('t', Some("tag"), "Tag: name or name=value"),
+    option('l', Some("pool"), "Pool of instances"),
     option('H', Some("hostname"), "Node of ours: host name, raft address, or a part of one"),
     option('D', Some("default-port"), "Port of an instance that is named without one (default 3306)"),
     option('U', Some("api"), "Address of the API, or several separated by spaces or commas: the leader is found"),
@@ -38,6 +52,15 @@ pub(crate) const OPTIONS: &[ClientOption] = &[
     option('e', Some("headers-auth"), "Header that tells the user, Name: value"),
     option('n', Some("binlog"), "No effect yet"),
     option('S', Some("seconds"), "No effect yet"),
+    long_option(
+        "snapshot",
+        "File of instances, as all-instances returns them, to ask instead of a service; - is stdin",
+    ),
+    long_option("config", "With a snapshot: configuration file, for its policy"),
+    long_option("kill", "simulate: an instance whose mysqld is gone; may be repeated"),
+    long_option("cut", "simulate: a data centre that is cut off; may be repeated"),
+    long_option("stop-replication", "simulate: an instance whose replication somebody stopped; may be repeated"),
+    ClientOption { is_switch: true, ..long_option("json", "explain, simulate: all of the answer, as JSON") },
 ];
 
 /// Every environment variable.
@@ -55,6 +78,10 @@ pub(crate) struct ClientArgs {
     pub(crate) command: String,
     pub(crate) options: Options,
     pub(crate) urls: Vec<String>,
+    /// The farm that the command is about, if it is not one that is watched.
+    pub(crate) snapshot: Option<PathBuf>,
+    /// Configuration for that.
+    pub(crate) config: Option<PathBuf>,
     pub(crate) credentials: Credentials,
 }
 
@@ -68,39 +95,49 @@ impl ClientArgs {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
         let given = read(words)?;
-        let get = |short: char| given.iter().rev().find(|(name, _)| *name == short).map(|(_, value)| value.clone());
-        let text = |short: char| get(short).unwrap_or_default();
+        let get =
+            |name: &str| given.iter().rev().find(|(option, _)| option.is_called(name)).map(|(_, value)| value.clone());
+        let text = |name: &str| get(name).unwrap_or_default();
+        let fault = |(option, value): &(&ClientOption, String)| {
+            option.long.filter(|name| FAULTS.contains(name)).map(|name| (name, value.clone()))
+        };
         let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
-        let default_port = match get('D') {
+        let default_port = match get("D") {
             None => 3306,
             Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| format!("{port:?} is no port"))?,
         };
-        let api = get('U').filter(|api| !api.is_empty()).or_else(|| variable("ORCHESTRATOR_API"));
+        let api = get("U").filter(|api| !api.is_empty()).or_else(|| variable("ORCHESTRATOR_API"));
         let api = api.unwrap_or_else(|| "http://localhost:3000".to_owned());
         let urls = addresses(&api);
         if urls.is_empty() {
             return Err("-U or ORCHESTRATOR_API holds no address".to_owned());
         }
-        let asks_help = get('h').is_some();
+        let asks_help = get("h").is_some();
         Ok(Self {
-            command: if asks_help { "help".to_owned() } else { text('c') },
+            command: if asks_help { "help".to_owned() } else { text("c") },
             options: Options {
-                instance: get('i').or_else(|| variable("ORCHESTRATOR_INSTANCE")).unwrap_or_default(),
-                destination: get('d').or_else(|| get('s')).unwrap_or_default(),
-                alias: text('a'),
-                owner: get('o').filter(|owner| !owner.is_empty()).unwrap_or_else(user_of_the_system),
-                reason: text('r'),
-                duration: text('u'),
+                instance: get("i").or_else(|| variable("ORCHESTRATOR_INSTANCE")).unwrap_or_default(),
+                destination: get("d").or_else(|| get("s")).unwrap_or_default(),
+                alias: text("a"),
+                owner: get("o").filter(|owner| !owner.is_empty()).unwrap_or_else(user_of_the_system),
+                reason: text("r"),
+                duration: text("u"),
                 pattern: String::new(),
-                promotion_rule: text('R'),
+                promotion_rule: text("R"),
                 default_port,
-                hostname: text('H'),
-                path: text('P'),
+                hostname: text("H"),
+                path: text("P"),
+                pool: text("l"),
+                tag: text("t"),
+                faults: given.iter().filter_map(fault).collect(),
+                json: get("json").is_some(),
             },
             urls,
+            snapshot: get("snapshot").filter(|path| !path.is_empty()).map(PathBuf::from),
+            config: get("config").filter(|path| !path.is_empty()).map(PathBuf::from),
             credentials: Credentials {
-                basic: basic(get('b'), variable("ORCHESTRATOR_AUTH_USER"), variable("ORCHESTRATOR_AUTH_PASSWORD")),
-                header: get('e')
+                basic: basic(get("b"), variable("ORCHESTRATOR_AUTH_USER"), variable("ORCHESTRATOR_AUTH_PASSWORD")),
+                header: get("e")
                     .filter(|header| !header.is_empty())
                     .or_else(|| variable("ORCHESTRATOR_AUTH_USER_HEADER")),
             },
@@ -123,8 +160,8 @@ fn basic(auth: Option<String>, user: Option<String>, password: Option<String>) -
     }
 }
 
-/// Returns the options by their letter, in the order in which they were given.
-fn read(words: impl IntoIterator<Item = String>) -> Result<Vec<(char, String)>, String> {
+/// Returns the options in the order in which they were given.
+fn read(words: impl IntoIterator<Item = String>) -> Result<Vec<(&'static ClientOption, String)>, String> {
     let mut given = Vec::new();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
@@ -136,14 +173,14 @@ fn read(words: impl IntoIterator<Item = String>) -> Result<Vec<(char, String)>, 
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (bare, None),
         };
-        let is_named = |option: &&ClientOption| option.long == Some(name) || name.chars().eq([option.short]);
-        let option = OPTIONS.iter().find(is_named).ok_or_else(|| format!("there is no option {word:?}"))?;
+        let option = OPTIONS.iter().find(|option| option.is_called(name));
+        let option = option.ok_or_else(|| format!("there is no option {word:?}"))?;
         let value = match attached {
             Some(value) => value,
-            None if option.short == 'h' => String::new(),
+            None if option.is_switch => String::new(),
             None => words.next().ok_or_else(|| format!("{word} needs a value"))?,
         };
-        given.push((option.short, value));
+        given.push((option, value));
     }
     Ok(given)
 }

@@ -36,13 +36,15 @@ fn example(command: &Command) -> String {
         "-duration" => "-duration 2h",
         "-pattern" => "-pattern db",
         "-hostname" => "-hostname orch2",
+        "-tag" => "-tag role=backup",
+        "[-kill]" => "-kill db1.example.com:3306",
         "-promotion-rule" => "-promotion-rule prefer_not",
         _ => "",
     };
     command
         .reads
         .split(' ')
-        .filter(|option| !option.starts_with('['))
+        .filter(|option| !option.starts_with('[') || *option == "[-kill]")
         .map(value)
         .filter(|text| !text.is_empty())
         .collect::<Vec<_>>()
@@ -58,6 +60,7 @@ orchestrator watches MySQL and MariaDB replication, shows it, and replaces a pri
   orchestrator -config FILE http             run it with this configuration
   orchestrator -config FILE config-check     tell what is wrong with a configuration, and what has no effect
   orchestrator explain CLUSTER               tell what would happen to a cluster now, and why
+  orchestrator simulate -kill db1:3306       tell what would happen if it died
   orchestrator -c discover -i db1:3306       find everything that replicates with a server
   orchestrator -c topology -i db1:3306       show it
   orchestrator help                          list all commands
@@ -68,7 +71,8 @@ orchestrator watches MySQL and MariaDB replication, shows it, and replaces a pri
 
 /// Returns how `orchestrator` is called, with all its flags.
 pub fn usage() -> String {
-    let mut text = "Usage: orchestrator [flags] [cli|http|config-check|explain CLUSTER|help [command]]\n\n".to_owned();
+    let mut text =
+        "Usage: orchestrator [flags] [cli|http|config-check|explain CLUSTER|simulate|help [command]]\n\n".to_owned();
     text += "Flags come before any other word, with one dash or two: -flag value, -flag=value.\n\n";
     for flag in server_args::FLAGS {
         let value = if flag.is_switch { String::new() } else { " VALUE".to_owned() };
@@ -82,8 +86,9 @@ pub(crate) fn client_help() -> String {
     let mut text = "Usage: orchestrator-client -c COMMAND [options]\n\n".to_owned();
     text += "Options take one dash or two: -i db1, --alias shop, --alias=shop.\n\n";
     for option in client_args::OPTIONS {
-        let long = option.long.map(|long| format!(", --{long}")).unwrap_or_default();
-        text.push_str(&format!("  {:<26}{}\n", format!("-{}{long}", option.short), option.about));
+        let names = [option.short.map(|short| format!("-{short}")), option.long.map(|long| format!("--{long}"))];
+        let names: Vec<String> = names.into_iter().flatten().collect();
+        text.push_str(&format!("  {:<26}{}\n", names.join(", "), option.about));
     }
     text += "\nEnvironment:\n\n";
     for (name, about) in client_args::ENVIRONMENT {

@@ -13,7 +13,6 @@ mod choice;
 mod client;
 mod client_args;
 mod commands;
-mod explain;
 mod failure;
 mod help;
 mod options;
@@ -23,8 +22,7 @@ mod show;
 mod transport;
 
 pub use choice::{Chosen, Need};
-pub use client::client;
-pub use explain::explain;
+pub use client::{SnapshotFile, client};
 pub use failure::{Failure, TransportError};
 pub use help::{cheat_sheet, listing, topic, usage};
 pub use options::{Options, Program};

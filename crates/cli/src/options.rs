@@ -38,7 +38,18 @@ pub struct Options {
     pub hostname: String,
     /// Path below `/api`, for the command `api`.
     pub path: String,
+    /// A pool.
+    pub pool: String,
+    /// A tag: `name`, `name=value`; several in a search.
+    pub tag: String,
+    /// What is supposed to fail, in its order: the name of the option, and what it names.
+    pub faults: Vec<(&'static str, String)>,
+    /// Show all of the answer as JSON.
+    pub json: bool,
 }
+
+/// Options that name something that is supposed to fail.
+pub(crate) const FAULTS: [&str; 3] = ["kill", "cut", "stop-replication"];
 
 /// What stays as it is in a segment of a path.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');

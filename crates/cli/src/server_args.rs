@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use crate::commands::default_promotion_rule;
-use crate::options::{Options, Program};
+use crate::options::{FAULTS, Options, Program};
 
 /// A flag.
 pub(crate) struct Flag {
@@ -36,9 +36,14 @@ pub(crate) const FLAGS: &[Flag] = &[
     value("duration", "For how long: a number and s, m, h, d or w"),
     value("pattern", "Regular expression, or part of a name"),
     value("promotion-rule", "prefer (default), neutral, prefer_not or must_not"),
-    value("pool", "No effect yet"),
+    value("pool", "Pool of instances"),
     value("hostname", "No effect yet"),
-    value("tag", "No effect yet"),
+    value("tag", "Tag: name or name=value"),
+    value("snapshot", "File of instances, as /api/all-instances returns them, to ask instead of a service; - is stdin"),
+    value("kill", "simulate: an instance whose mysqld is gone; may be repeated"),
+    value("cut", "simulate: a data centre that is cut off; may be repeated"),
+    value("stop-replication", "simulate: an instance whose replication somebody stopped; may be repeated"),
+    switch("json", "explain, simulate: all of the answer, as JSON"),
     value("binlog", "No effect yet"),
     value("statement", "No effect yet"),
     switch("debug", "Log everything"),
@@ -81,8 +86,6 @@ pub enum Mode {
     Command(String),
     /// Tell what is wrong with the configuration.
     ConfigCheck,
-    /// Tell what would happen to a cluster, and why.
-    Explain(String),
     /// Show help about a command, or list them all.
     Help(Option<String>),
     /// List all commands on stderr (`-c help`).
@@ -106,6 +109,8 @@ pub struct ServerArgs {
     pub discovery: bool,
     /// `-ignore-raft-setup`.
     pub ignore_raft_setup: bool,
+    /// `-snapshot`: the farm that a command is about.
+    pub snapshot: Option<PathBuf>,
     /// What a command is told. `default_port` is 3306 until the configuration is known.
     pub options: Options,
 }
@@ -129,7 +134,16 @@ impl ServerArgs {
     /// [`UsageError`] for unknown flags and words, and for values that cannot be.
     pub fn parse<I: IntoIterator<Item = String>>(words: I) -> Result<Self, UsageError> {
         let mut given = Given::default();
-        let rest = given.read(words.into_iter().collect())?;
+        let mut rest = given.read(words.into_iter().collect())?;
+        // Flags may follow the words that are our own.
+        let own = match rest.first().map(String::as_str) {
+            Some("explain") => 2,
+            Some("simulate") => 1,
+            _ => rest.len(),
+        };
+        let after = rest.split_off(own.min(rest.len()));
+        let more = given.read(after)?;
+        rest.extend(more);
         given.into_args(&rest)
     }
 }
@@ -195,8 +209,14 @@ impl Given {
                 "{rule:?} is no promotion rule: write prefer, neutral, prefer_not or must_not"
             )));
         }
+        let snapshot = self.get("snapshot").filter(|path| !path.is_empty()).map(PathBuf::from);
+        if snapshot.is_some() && !matches!(mode, Mode::Command(_)) {
+            return Err(bad_value("-snapshot is for commands: orchestrator -c COMMAND -snapshot FILE"));
+        }
+        let explained = words.get(1).filter(|_| words[0] == "explain").cloned();
         Ok(ServerArgs {
             mode,
+            snapshot,
             config: self.get("config").filter(|path| !path.is_empty()).map(PathBuf::from),
             verbosity: self.verbosity(),
             discovery: self.get("discovery").and_then(truth).unwrap_or(true),
@@ -204,7 +224,7 @@ impl Given {
             options: Options {
                 instance: self.text("i"),
                 destination: self.get("d").or_else(|| self.get("s")).unwrap_or_default().to_owned(),
-                alias: self.text("alias"),
+                alias: explained.unwrap_or_else(|| self.text("alias")),
                 owner: self.get("owner").map_or_else(user_of_the_system, str::to_owned),
                 reason: self.text("reason"),
                 duration: self.text("duration"),
@@ -213,6 +233,10 @@ impl Given {
                 default_port: 3306,
                 hostname: self.text("hostname"),
                 path: String::new(),
+                pool: self.text("pool"),
+                tag: self.text("tag"),
+                faults: self.0.iter().filter(|(name, _)| FAULTS.contains(name)).cloned().collect(),
+                json: self.is_on("json"),
             },
         })
     }
@@ -231,8 +255,9 @@ impl Given {
             (["help"], None) => Ok(Mode::Help(None)),
             (["http", ..], _) => Ok(Mode::Http),
             (["config-check", ..], _) => Ok(Mode::ConfigCheck),
-            (["explain", cluster], _) => Ok(Mode::Explain((*cluster).to_owned())),
+            (["explain", _], _) => Ok(Mode::Command("explain".to_owned())),
             (["explain", ..], _) => Err(bad_value("explain needs the name, alias or a member of one cluster")),
+            (["simulate"], _) => Ok(Mode::Command("simulate".to_owned())),
             ([] | ["cli", ..], Some(command)) => Ok(Mode::Command(command.to_owned())),
             ([word, ..], _) => {
                 Err(UsageError { message: format!("unknown word {word:?}"), exit_code: 1, show_usage: true })
@@ -316,10 +341,23 @@ mod tests {
             ("-c topology help", Mode::Help(Some("topology".to_owned()))),
             ("-version", Mode::Version),
             ("-config f config-check", Mode::ConfigCheck),
-            ("explain shop", Mode::Explain("shop".to_owned())),
+            ("explain shop", Mode::Command("explain".to_owned())),
+            ("simulate -kill db1", Mode::Command("simulate".to_owned())),
         ] {
             assert_eq!(parse(line).expect(line).mode, mode, "{line}");
         }
+    }
+
+    #[test]
+    fn flags_may_follow_our_own_words() {
+        let args = parse("-quiet explain shop --snapshot f -json").expect("a call");
+        assert_eq!((args.options.alias.as_str(), args.options.json), ("shop", true));
+        assert_eq!(args.snapshot, Some(PathBuf::from("f")));
+        let args = parse("simulate --kill db1 --cut=dc1 -kill db2 -stop-replication db3").expect("a call");
+        let fault = |name, value: &str| (name, value.to_owned());
+        let wanted =
+            [fault("kill", "db1"), fault("cut", "dc1"), fault("kill", "db2"), fault("stop-replication", "db3")];
+        assert_eq!(args.options.faults, wanted);
     }
 
     #[test]
@@ -333,6 +371,8 @@ mod tests {
             ("-c topology -promotion-rule must", 1),
             ("-noop -c topology", 1),
             ("explain", 1),
+            ("explain a b", 1),
+            ("-snapshot f http", 1),
             ("-h", 0),
         ] {
             assert_eq!(parse(line).expect_err(line).exit_code, code, "{line}");

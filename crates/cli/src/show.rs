@@ -85,6 +85,16 @@ pub(crate) fn keys_of_instances(answer: &Answer<'_>) -> Lines {
     Ok(answer.items().iter().map(|instance| key(&instance["Key"])).collect())
 }
 
+/// Shows a list of keys.
+pub(crate) fn keys(answer: &Answer<'_>) -> Lines {
+    Ok(answer.items().iter().map(key).collect())
+}
+
+/// Shows a list of texts.
+pub(crate) fn texts(answer: &Answer<'_>) -> Lines {
+    Ok(answer.items().iter().map(|item| text(item).to_owned()).collect())
+}
+
 /// Shows the key of an instance.
 pub(crate) fn key_of_instance(answer: &Answer<'_>) -> Lines {
     Ok(vec![key(&answer.value["Key"])])

@@ -8,7 +8,12 @@ use std::time::Duration;
 use crate::TransportError;
 
 /// Something that answers requests to the API.
-pub trait Transport {
+pub trait Transport: Sync {
+    /// True when there is no service behind it, only a picture of a farm: nothing can be changed.
+    fn is_snapshot(&self) -> bool {
+        false
+    }
+
     /// Asks for a path below `/api`, with its query. Returns status and body.
     ///
     /// # Errors

@@ -72,6 +72,10 @@ const ANSWERS: &[(&str, &str)] = &[
     ("recover/127.0.1.1/21101", "recover"),
     ("recover-lite/127.0.1.1/21101/127.0.1.3/21103", "recover"),
     ("recover/127.0.2.1/21201", "recover-nothing-wrong"),
+    ("force-master-failover/nosuchcluster", "force-master-failover-unknown"),
+    ("force-master-takeover/alpha/127.0.1.2/21102", "force-master-takeover"),
+    ("graceful-master-takeover/alpha", "graceful-master-takeover-several-replicas"),
+    ("graceful-master-takeover-auto/alpha/127.0.1.1/21101", "graceful-master-takeover-auto"),
     ("ack-all-recoveries?comment=all%20of%20them", "ack-all-recoveries"),
     ("ack-recovery/cluster/alpha?comment=fixed", "ack-recovery-cluster"),
     ("ack-recovery/instance/127.0.2.2/21202?comment=fixed", "ack-recovery-instance"),
@@ -147,6 +151,11 @@ replication-analysis
 recover i=127.0.1.1:21101
 recover i=127.0.2.1:21201
 recover-lite i=127.0.1.1:21101 d=127.0.1.3:21103
+force-master-failover a=nosuchcluster
+force-master-takeover a=alpha d=127.0.1.2:21102
+force-master-takeover a=alpha
+graceful-master-takeover a=alpha
+graceful-master-takeover-auto a=alpha d=127.0.1.1:21101
 ack-all-recoveries r=all_of_them
 ack-cluster-recoveries a=alpha r=fixed
 ack-cluster-recoveries a=alpha
@@ -187,6 +196,10 @@ fn options(words: &[&str]) -> Options {
         default_port: 3306,
         hostname: get("h"),
         path: get("path"),
+        pool: String::new(),
+        tag: get("t"),
+        faults: get("kill").split_whitespace().map(|key| ("kill", key.to_owned())).collect(),
+        json: false,
     }
 }
 

@@ -139,7 +139,7 @@ table! {
         SnapshotTopologiesIntervalHours: Uint = 0, NotYet, "Hours between two recorded pictures of all topologies; 0 = none.";
         InstanceBulkOperationsWaitTimeoutSeconds: Uint = 10, NotYet, "Seconds to wait for each replica when several are stopped nicely.";
         MaxConcurrentReplicaOperations: Int = 5, Live, "Most replicas moved in parallel.";
-        LowerReplicaVersionAllowed: Bool = false, NotYet, "Let a replica of a lower major version below a higher one pass with a warning.";
+        LowerReplicaVersionAllowed: Bool = false, Live, "Let a replica of a lower major version below a higher one pass with a warning.";
     }
     Resolve {
         HostnameResolveMethod: Text = "default", Live, "How a host name is resolved: `none`, `default` (both keep it), `cname` or `ip`.";
@@ -163,16 +163,16 @@ table! {
         DetectDataCenterQuery: Text = "", Live, "Query for the data centre; wins over the pattern.";
         DetectRegionQuery: Text = "", Live, "Query for the region; wins over the pattern.";
         DetectPhysicalEnvironmentQuery: Text = "", Live, "Query for the environment; wins over the pattern.";
-        DetectSemiSyncEnforcedQuery: Text = "", NotYet, "Query for the semi-sync priority; 0 = asynchronous.";
+        DetectSemiSyncEnforcedQuery: Text = "", Live, "Query for the semi-sync priority; 0 = asynchronous.";
     }
     Problems {
         ReasonableReplicationLagSeconds: Int = 10, Live, "Seconds of lag, beyond an intended delay, above which a replica is a problem.";
         ReasonableMaintenanceReplicationLagSeconds: Int = 20, Live, "Seconds of lag above which a replica is not moved.";
         ProblemIgnoreHostnameFilters: List = [], Live, "Leave servers that match out of the list of problems.";
-        VerifyReplicationFilters: Bool = false, NotYet, "Refuse to replicate from a server with replication filters unless the replica has some too.";
+        VerifyReplicationFilters: Bool = false, Live, "Refuse to replicate from a server with replication filters unless the replica has some too.";
         CandidateInstanceExpireMinutes: Uint = 60, Live, "Minutes that a registered promotion rule lasts.";
         PromotionIgnoreHostnameFilters: List = [], Live, "Never promote servers that match.";
-        OSCIgnoreHostnameFilters: List = [], NotYet, "Leave servers that match out of the replicas offered to schema-change tools.";
+        OSCIgnoreHostnameFilters: List = [], Live, "Leave servers that match out of the replicas offered to schema-change tools.";
         SupportFuzzyPoolHostnames: Bool = true, NotYet, "Complete the names of pool members.";
         InstancePoolExpiryMinutes: Uint = 60, NotYet, "Minutes that a submitted pool lasts.";
         UseSuperReadOnly: Bool = false, Live, "Set `super_read_only` together with `read_only`.";
@@ -213,19 +213,19 @@ table! {
         RecoveryPeriodBlockMinutes: Int = 60, Live, "The same in minutes; counts when the seconds are not given.";
         RecoveryIgnoreHostnameFilters: List = [], Live, "Patterns on the host name, without port, of servers to leave out of detection and recovery.";
         RecoverMasterClusterFilters: List = [], Live, "Clusters whose primary is replaced automatically.";
-        RecoverIntermediateMasterClusterFilters: List = [], NotYet, "Clusters whose intermediate sources are replaced automatically.";
+        RecoverIntermediateMasterClusterFilters: List = [], Live, "Clusters whose intermediate sources are replaced automatically.";
         ProcessesShellCommand: Text = "bash", Live, "Shell that runs the hooks.";
         OnFailureDetectionProcesses: List = [], Live, "Hooks: a failure was detected.";
         PreGracefulTakeoverProcesses: List = [], Live, "Hooks: before a graceful takeover; a failing one calls it off.";
         PreFailoverProcesses: List = [], Live, "Hooks: before a recovery; a failing one calls it off.";
         PostMasterFailoverProcesses: List = [], Live, "Hooks: a primary was replaced.";
-        PostIntermediateMasterFailoverProcesses: List = [], NotYet, "Hooks: an intermediate source was replaced.";
+        PostIntermediateMasterFailoverProcesses: List = [], Live, "Hooks: an intermediate source was replaced.";
         PostFailoverProcesses: List = [], Live, "Hooks: any recovery succeeded.";
         PostUnsuccessfulFailoverProcesses: List = [], Live, "Hooks: a recovery found no successor.";
         PostGracefulTakeoverProcesses: List = [], Live, "Hooks: a graceful takeover is done.";
         PostTakeMasterProcesses: List = [], NotYet, "Hooks: a replica took its source's place.";
-        RecoverNonWriteableMaster: Bool = false, NotYet, "Make a read-only primary with working replicas writable.";
-        CoMasterRecoveryMustPromoteOtherCoMaster: Bool = true, NotYet, "Of two co-primaries, promote only the other one.";
+        RecoverNonWriteableMaster: Bool = false, Live, "Make a read-only primary with working replicas writable.";
+        CoMasterRecoveryMustPromoteOtherCoMaster: Bool = true, Live, "Of two co-primaries, promote only the other one.";
         DetachLostSlavesAfterMasterFailover: Bool = true, Live, "Old name of `DetachLostReplicasAfterMasterFailover`.";
         DetachLostReplicasAfterMasterFailover: Bool = true, Live, "Detach replicas that cannot follow the new primary, so that they do not follow the old one by themselves.";
         ApplyMySQLPromotionAfterMasterFailover: Bool = true, Live, "Make the promoted server a writable primary.";
@@ -239,8 +239,8 @@ table! {
         DelayMasterPromotionIfSQLThreadNotUpToDate: Bool = false, Live, "Wait until the server to promote has applied all it received, however long that takes, instead of for `PromotionDrainTimeoutSeconds`.";
         PostponeReplicaRecoveryOnLagMinutes: Uint = 0, Live, "Move replicas that lag, or are delayed by, this many minutes last; 0 = off.";
         PostponeSlaveRecoveryOnLagMinutes: Uint = 0, Live, "Old name of `PostponeReplicaRecoveryOnLagMinutes`.";
-        EnforceExactSemiSyncReplicas: Bool = false, NotYet, "Keep exactly as many semi-sync replicas as the primary waits for.";
-        RecoverLockedSemiSyncMaster: Bool = false, NotYet, "Enable semi-sync on replicas of a primary that waits for acknowledgements in vain.";
+        EnforceExactSemiSyncReplicas: Bool = false, Live, "Keep exactly as many semi-sync replicas as the primary waits for.";
+        RecoverLockedSemiSyncMaster: Bool = false, Live, "Enable semi-sync on replicas of a primary that waits for acknowledgements in vain.";
         ReasonableLockedSemiSyncMasterSeconds: Uint = 0, Live, "Seconds of such waiting that are in order; 0 = as `ReasonableReplicationLagSeconds`.";
     }
     Ours {
@@ -251,8 +251,8 @@ table! {
         PromotionDrainTimeoutSeconds: Uint = 60, Live, "Seconds that a candidate may take to apply what it received before it is promoted.";
         ReturnedPrimaryPolicy: Text = "off", Live, "What becomes of a replaced primary that comes back, beside being made read-only: `off` (it is left for a person), `subset` (attached below its successor if that has all it has), `clone` (likewise, and rebuilt by the clone plugin if not). Automatic only in clusters of `RecoverMasterClusterFilters`.";
         DivergenceDirectory: Text = "", Live, "Where the changes are kept that a returned primary has and its successor has not; empty = `divergence` beside `SQLite3DataFile`.";
-        DataLossPolicy: Text = "allow", Live, "What to do where it is not proved that a promotion loses no acknowledged transaction: `allow` it; `wait:N`, wait up to N seconds from the failure for the proof, then allow it; `refuse` it until somebody asks for it.";
         TakeoverWriteBlockSeconds: Uint = 5, Live, "Seconds that a graceful takeover may keep writes waiting; if the new primary is not ready by then, all is undone.";
+        DataLossPolicy: Text = "allow", Live, "What to do where it is not proved that a promotion loses no acknowledged transaction: `allow` it; `wait:N`, wait up to N seconds from the failure for the proof, then allow it; `refuse` it until somebody asks for it.";
         RaftSharedSecret: Secret = "", Restart, "Text of 16 characters or more, the same on every raft node, that proves who is one; all between them is encrypted. `openssl rand -hex 32` makes one. Or `${NAME}` to take it from an environment variable.";
         RaftTLSCertFile: Text = "", Restart, "Certificate (PEM) of this raft node, good for servers and clients and for its host in `RaftNodes`. Instead of `RaftSharedSecret`, with the two below.";
         RaftTLSPrivateKeyFile: Text = "", Restart, "Its private key (PEM).";

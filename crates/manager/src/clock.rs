@@ -9,7 +9,8 @@ use topology::Timestamp;
 /// neither ages evidence nor makes it younger.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    started: Instant,
+    /// None on a clock that stands still.
+    started: Option<Instant>,
     origin: Timestamp,
 }
 
@@ -22,11 +23,16 @@ impl Clock {
 
     /// Returns a clock that shows `origin` now.
     pub fn start_at(origin: Timestamp) -> Self {
-        Self { started: Instant::now(), origin }
+        Self { started: Some(Instant::now()), origin }
+    }
+
+    /// Returns a clock that always shows `moment`.
+    pub(crate) fn still(moment: Timestamp) -> Self {
+        Self { started: None, origin: moment }
     }
 
     /// Returns the present moment.
     pub fn now(&self) -> Timestamp {
-        self.origin.plus(self.started.elapsed())
+        self.started.map_or(self.origin, |started| self.origin.plus(started.elapsed()))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use analysis::{Code, Diagnosis};
+use planner::Kind;
 use topology::{InstanceKey, Timestamp};
 
 use crate::hub::Hub;
@@ -54,6 +55,11 @@ pub(crate) async fn run(hub: Arc<Hub>) {
 fn attend(hub: &Arc<Hub>, diagnosis: &Diagnosis, settled: bool) {
     if diagnosis.code.doubts_life() {
         suspicion::suspect(hub, &diagnosis.subject);
+    }
+    // What is wrong with a server that answers is looked at once more, too; a moment's state is left alone.
+    let lasts = settled || diagnosis.code == Code::LockedSemiSyncPrimary;
+    if diagnosis.facts.is_valid && lasts && Kind::that_repairs(diagnosis.code).is_some() {
+        suspicion::look_into(hub, &diagnosis.subject, diagnosis.code);
     }
     if settled
         && diagnosis.code.is_told()

@@ -16,11 +16,12 @@ use store::{Command, Ending, Refusal, StepOutcome};
 use tokio::time::Instant;
 use topology::InstanceKey;
 
+use crate::hands::Lines;
 use crate::hooks::{self, Facts, Report, Shell};
 use crate::hub::{Hub, lock};
 use crate::mandate::Mandate;
 use crate::recovery::Recovered;
-use crate::{Error, hands, narrator};
+use crate::{Error, hands, mending, narrator};
 
 /// Why a takeover is undone that took too long.
 const TIME_IS_UP: &str = "TakeoverWriteBlockSeconds were over before the new primary could be opened";
@@ -42,6 +43,8 @@ pub(crate) struct Run {
     pub(crate) begun_before: BTreeSet<u32>,
     /// Until when a new primary must be open, while nobody takes writes since a living one was frozen.
     pub(crate) block_ends: Option<Instant>,
+    /// Sessions that are kept from step to step.
+    pub(crate) lines: Lines,
 }
 
 impl Run {
@@ -49,7 +52,7 @@ impl Run {
     pub(crate) fn new(mandate: &Mandate, uid: String, epoch: u64, plan: Plan, told: Facts) -> Self {
         let mandate = mandate.clone();
         let (finished, begun_before) = (BTreeMap::new(), BTreeSet::new());
-        Self { mandate, uid, epoch, plan, told, finished, begun_before, block_ends: None }
+        Self { mandate, uid, epoch, plan, told, finished, begun_before, block_ends: None, lines: Lines::default() }
     }
 }
 
@@ -87,7 +90,7 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
     let mut errors = Vec::new();
     let mut lost: Vec<InstanceKey> = run.plan.lost.iter().map(|lost| lost.key.clone()).collect();
     let mut succeeded = run.plan.succeeded(&run.finished);
-    let mut refused = false;
+    let (mut refused, mut given_up) = (false, BTreeSet::new());
     if !succeeded {
         lock(&hub.undecided).insert(run.uid.clone());
     }
@@ -107,7 +110,7 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
             if ended.outcome == Outcome::Failed {
                 errors.push(format!("{}: {}", step.action, ended.message));
                 refused |= step.required;
-                if let Action::Repoint { replica, .. } | Action::Relocate { replica, .. } = &step.action {
+                if let Some((replica, _)) = step.action.moves() {
                     lost.push(replica.clone());
                 }
             }
@@ -117,6 +120,7 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
         if refused && !succeeded {
             break;
         }
+        abandoned(hub, &run, succeeded, &mut given_up).await;
     }
     if !succeeded {
         hub.office.check(&run.mandate)?;
@@ -125,6 +129,18 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
     // What could not be undone is the next leader's to undo: it must not find this closed.
     hub.office.check(&run.mandate)?;
     Ok(close(hub, run, succeeded, lost, errors).await)
+}
+
+/// Gives up replicas whose move failed, once there is something to be lost from: the plan could not know of them.
+async fn abandoned(hub: &Arc<Hub>, run: &Run, succeeded: bool, given_up: &mut BTreeSet<u32>) {
+    let failed = |step: &&Step| run.finished.get(&step.number) == Some(&Outcome::Failed);
+    for step in run.plan.steps.iter().filter(failed).filter(|_| succeeded) {
+        if let Action::Repoint { replica, .. } | Action::Align { replica, .. } = &step.action
+            && given_up.insert(step.number)
+        {
+            mending::abandon(hub, run, replica).await;
+        }
+    }
 }
 
 /// Ends a recovery in which an earlier executor had failed before anybody was promoted: undoes what must not stay.
@@ -167,7 +183,8 @@ fn stages(plan: &Plan) -> Vec<Vec<Step>> {
 }
 
 async fn perform_stage(hub: &Arc<Hub>, run: &Run, stage: &[Step]) -> Result<Vec<Ended>, Error> {
-    let side_by_side = hub.policy().parallel_moves.max(1);
+    // While writes wait nothing waits its turn.
+    let side_by_side = if run.block_ends.is_some() { stage.len() } else { hub.policy().parallel_moves.max(1) };
     let steps: Vec<BoxFuture<'_, Result<Ended, Error>>> =
         stage.iter().map(|step| perform_step(hub, run, step).boxed()).collect();
     stream::iter(steps).buffered(side_by_side).try_collect().await
@@ -383,9 +400,17 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             Ok(()) => format!("{replica} is below {to} again"),
             Err(why) => format!("{replica} could not be moved back below {to}: {why}"),
         }),
-        Undo::Detach { server, forget_source, sides } => {
-            let detached = hands::detach_primary(hub, run, server, *forget_source, *sides).await;
+        Undo::Detach { server, forget_source, acked } => {
+            let detached = hands::detach_primary(hub, run, server, *forget_source, *acked).await;
             detached.err().map(|error| format!("{server} is still configured as a replica: {error}"))
+        }
+        Undo::ReleaseBrake { primary } => {
+            let released = hands::release_brake(hub, run, primary).await;
+            released.err().map(|error| format!("commits on {primary} may still be slowed down: {error}"))
+        }
+        Undo::FollowAgain { candidate } => {
+            let follows = hands::follow_again(hub, run, candidate).await;
+            follows.err().map(|error| format!("cannot start replication on {candidate} again: {error}"))
         }
         Undo::RestoreAcks { candidate, acks } => {
             let restored = hands::restore_acks(hub, run, candidate, *acks).await;

@@ -10,8 +10,10 @@ use config::{Config, Finding};
 use consensus::Consensus;
 use planner::{Decision, Explanation, Hold, Request, Wish};
 use store::{Applied, Command, NodeId, Store};
-use topology::{InstanceKey, Timestamp, Unreachable};
+use topology::{Declared, InstanceKey, Snapshot, Timestamp, Unreachable};
 
+use crate::clock::Clock;
+use crate::forced::Forced;
 use crate::holds::{self, Held};
 use crate::hub::{Hub, View, lock};
 use crate::mandate::Mandate;
@@ -23,7 +25,7 @@ use crate::returning::{self, Returned};
 use crate::seat::Seat;
 use crate::takeover::{self, TakenOver};
 use crate::world::World;
-use crate::{Error, audit, caretaker, cycle, discovery, fleet, hands, mandate, nodes, suspicion, watcher};
+use crate::{Error, audit, caretaker, cycle, discovery, fleet, forced, hands, mandate, nodes, suspicion, watcher};
 
 /// Reads the configuration again, with one more file behind the others; gives all problems at once.
 pub type Reload = dyn Fn(&Config, Option<&Path>) -> Result<(Config, Vec<Finding>), Vec<String>> + Send + Sync;
@@ -129,6 +131,33 @@ impl Manager {
             hub.spawn(caretaker::age(Arc::clone(&hub)));
         }
         Ok(Self { hub, reload })
+    }
+
+    /// Returns a manager that only answers: `snapshot` is all that it will ever know, at the moment it shows. It reaches no
+    /// server and keeps nothing. Whoever has it must not ask it to change anything.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when there is no memory for its store.
+    pub fn of_snapshot(config: Config, snapshot: Snapshot) -> Result<Self, Error> {
+        let consensus = Consensus::alone(Store::open(":memory:", store::Mode::Own)?);
+        let world = World { clock: Clock::still(snapshot.now), ..World::real(&consensus) };
+        let hostname = gethostname::gethostname().to_string_lossy().into_owned();
+        let node = NodeId { hostname, token: crate::random_hex() };
+        let mut hub = Hub::new(Arc::new(config), consensus, world, node, Observatory::new([]));
+        hub.given = Some(snapshot);
+        let hub = Arc::new(hub);
+        mandate::begin_alone(&hub, false)?;
+        Ok(Self { hub, reload: Arc::new(|_, _| Err(vec!["a snapshot has no service to tell".to_owned()])) })
+    }
+
+    /// True when this manager only answers from what it was given.
+    pub fn only_answers(&self) -> bool {
+        self.hub.given.is_some()
+    }
+
+    /// Returns all that was declared so far.
+    pub fn declared(&self) -> Arc<Declared> {
+        self.hub.declared()
     }
 
     /// Stops: no new work, a running step finished as far as `grace` allows, observations kept.
@@ -352,6 +381,15 @@ impl Manager {
     /// [`Error::Store`] when the store cannot be read.
     pub fn returned(&self) -> Result<Vec<Returned>, Error> {
         returning::all(&self.hub)
+    }
+
+    /// Replaces the primary of a cluster because a person says so; one that lives is closed to writes first, for certain.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when it cannot be closed or nobody can be promoted; [`Error::Ambiguous`] when the cluster has not
+    /// exactly one primary; [`Error::Refused`] and [`Error::Consensus`] as [`Manager::recover`].
+    pub async fn replace_primary(&self, cluster: &str, request: Request) -> Result<Forced, Error> {
+        forced::replace(&self.hub, cluster, request).await
     }
 
     /// Lets another server take over from the living primary `primary`.

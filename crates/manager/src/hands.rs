@@ -3,7 +3,8 @@
 mod returning;
 mod takeover;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mysql::{Fenced, SourceChange, Waited};
@@ -15,10 +16,12 @@ use crate::executor::Run;
 use crate::hub::{Hub, lock};
 use crate::mandate::{Mandate, Office};
 use crate::reach::Verbs;
-use crate::{Error, audit, narrator, watcher};
+use crate::{Error, audit, mending, narrator, watcher};
 
 pub(crate) use returning::{close_at_once, reinstate};
-pub(crate) use takeover::{close_candidate, detach_primary, move_back, restore_acks, thaw};
+pub(crate) use takeover::{
+    close_candidate, detach_primary, follow_again, move_back, release_brake, restore_acks, thaw,
+};
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
 const OWNER: &str = "orchestrator";
@@ -32,34 +35,58 @@ const FENCE_WAITS: Duration = Duration::from_millis(300);
 const CATCH_UP_WAITS: Duration = Duration::from_secs(60);
 
 /// A server that may be changed under a mandate, and the channel that decides its place in the tree.
-struct Grip<'a> {
-    server: Guarded<'a>,
-    channel: String,
+pub(crate) struct Grip<'a> {
+    pub(crate) server: Guarded<'a>,
+    pub(crate) channel: String,
 }
 
 /// The one way to a server's verbs: the mandate is checked each time, right before the statement.
-struct Guarded<'a> {
-    server: Box<dyn Verbs>,
+pub(crate) struct Guarded<'a> {
+    /// Taken out only when this is dropped.
+    server: Option<Box<dyn Verbs>>,
     office: &'a Office,
     mandate: &'a Mandate,
+    /// Where it is kept afterwards, with its session.
+    lines: Option<&'a Lines>,
+}
+
+/// Servers that a run speaks to again and again: to open a session takes time that writes may be waiting for.
+pub(crate) type Lines = Mutex<BTreeMap<InstanceKey, Vec<Box<dyn Verbs>>>>;
+
+impl Drop for Guarded<'_> {
+    fn drop(&mut self) {
+        if let (Some(server), Some(lines)) = (self.server.take(), self.lines) {
+            lock(lines).entry(server.key().clone()).or_default().push(server);
+        }
+    }
 }
 
 impl Guarded<'_> {
     /// Returns the server, if this node may change it at this moment.
-    fn checked(&mut self) -> Result<&mut dyn Verbs, Error> {
+    pub(crate) fn checked(&mut self) -> Result<&mut dyn Verbs, Error> {
         self.office.check(self.mandate)?;
-        Ok(self.server.as_mut())
+        Ok(self.server.as_mut().expect("it is there until the drop").as_mut())
     }
 }
 
-fn grip<'a>(hub: &'a Hub, mandate: &'a Mandate, key: &InstanceKey) -> Result<Grip<'a>, Error> {
+pub(crate) fn grip<'a>(hub: &'a Hub, mandate: &'a Mandate, key: &InstanceKey) -> Result<Grip<'a>, Error> {
     let watched = hub.observatory.get(key).ok_or_else(|| Error::Unknown(key.clone()))?;
     let Some(instance) = &watched.instance else {
         return Err(Error::Unreadable { key: key.clone(), why: "it never answered".to_owned(), remedy: None });
     };
     let channel = instance.channel().map(|channel| channel.name.clone()).unwrap_or_default();
     let server = hub.reach.server(key.clone(), hub.settings().acting.clone(), &instance.version);
-    Ok(Grip { server: Guarded { server, office: &hub.office, mandate }, channel })
+    Ok(Grip { server: Guarded { server: Some(server), office: &hub.office, mandate, lines: None }, channel })
+}
+
+/// As [`grip`], on a session that an earlier step of the run opened, if there is one.
+fn grip_again<'a>(hub: &'a Hub, run: &'a Run, key: &InstanceKey) -> Result<Grip<'a>, Error> {
+    let mut gripped = grip(hub, &run.mandate, key)?;
+    if let Some(server) = lock(&run.lines).get_mut(key).and_then(Vec::pop) {
+        gripped.server.server = Some(server);
+    }
+    gripped.server.lines = Some(&run.lines);
+    Ok(gripped)
 }
 
 pub(crate) async fn start_replication(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
@@ -107,10 +134,14 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::CatchUp { candidate, donor, until } => catch_up(hub, run, candidate, donor, until).await,
         Action::Drain { candidate, until, within } => drain(hub, run, candidate, until, *within).await,
         Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
+        Action::Settle { replica, at, within } => mending::settle(hub, run, replica, at, *within).await,
+        Action::Align { replica, source, at, start } => mending::align(hub, run, replica, source, at, *start).await,
+        Action::SetSemiSync { replica, on } => mending::set_semi_sync(hub, run, replica, *on).await,
+        Action::Open { server } => mending::open(hub, run, server).await,
         Action::Promote { server, writable, semi_sync } => {
             lock(&hub.undecided).remove(&run.uid);
             if run.plan.kind == Kind::Takeover {
-                takeover::promote_at_last(hub, run, server, *writable, *semi_sync).await
+                takeover::open(hub, run, server).await
             } else {
                 promote(hub, run, server, *writable, *semi_sync).await
             }
@@ -121,10 +152,12 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Relocate { replica, to, start, .. } => takeover::relocate(hub, run, replica, to, *start).await,
         Action::Freeze { server, uuid, budget } => takeover::freeze(hub, run, server, uuid.as_ref(), *budget).await,
         Action::FollowToEnd { candidate, primary } => takeover::follow_to_end(hub, run, candidate, primary).await,
-        Action::Attach { server, source, tls, before, after } => {
-            takeover::attach(hub, run, server, source, tls.as_deref(), *before, *after).await
+        Action::Attach { server, source, tls, acked, acks } => {
+            takeover::attach(hub, run, server, source, tls.as_deref(), *acked, *acks).await
         }
-        Action::Start { replica } => takeover::start(hub, run, replica).await,
+        Action::Forget { server } => takeover::forget(hub, run, server).await,
+        Action::Acknowledge { replica } => takeover::acknowledge(hub, run, replica).await,
+        Action::Subordinate { replica, waited, start } => takeover::settle(hub, run, replica, *waited, *start).await,
         Action::Ready { candidate, primary, acks, .. } => takeover::ready(hub, run, candidate, primary, *acks).await,
         Action::Repoint { replica, source, start } => repoint(hub, run, replica, source, *start).await,
         Action::Detach { replica } => detach(hub, run, replica).await,
@@ -136,10 +169,10 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
     performed.map_err(|Sentence(why)| why)
 }
 
-type Performed = Result<(Outcome, String), Sentence>;
+pub(crate) type Performed = Result<(Outcome, String), Sentence>;
 
 /// Why a step failed, for people.
-struct Sentence(String);
+pub(crate) struct Sentence(pub(crate) String);
 
 impl<E: std::error::Error> From<E> for Sentence {
     fn from(error: E) -> Self {
@@ -147,15 +180,15 @@ impl<E: std::error::Error> From<E> for Sentence {
     }
 }
 
-fn refuse<T>(why: impl Into<String>) -> Result<T, Sentence> {
+pub(crate) fn refuse<T>(why: impl Into<String>) -> Result<T, Sentence> {
     Err(Sentence(why.into()))
 }
 
-fn done(message: impl Into<String>) -> Performed {
+pub(crate) fn done(message: impl Into<String>) -> Performed {
     Ok((Outcome::Done, message.into()))
 }
 
-fn applied(waited: Result<Waited, mysql::Error>) -> Result<(), Sentence> {
+pub(crate) fn applied(waited: Result<Waited, mysql::Error>) -> Result<(), Sentence> {
     match waited? {
         Waited::Applied => Ok(()),
         Waited::TimedOut => refuse("the time was up"),
@@ -164,7 +197,7 @@ fn applied(waited: Result<Waited, mysql::Error>) -> Result<(), Sentence> {
     }
 }
 
-async fn read(hub: &Arc<Hub>, key: &InstanceKey) -> Result<Arc<Instance>, Sentence> {
+pub(crate) async fn read(hub: &Arc<Hub>, key: &InstanceKey) -> Result<Arc<Instance>, Sentence> {
     watcher::probe_kept(hub, key).await;
     let watched = hub.observatory.get(key).ok_or_else(|| Sentence(format!("{key} is not known")))?;
     match (&watched.failure, &watched.instance) {
@@ -255,7 +288,7 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
 
 /// A primary that hung has carried out the order to refuse writes. If nobody was promoted in the meantime, it is the primary
 /// still, and there would be none that takes writes.
-async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
+pub(crate) async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
     if hub.store.declared().demoted.contains_key(key) {
         tracing::warn!(instance = %key, "the replaced primary resumed and is read-only");
         return;
@@ -308,7 +341,7 @@ async fn repoint(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey, source: &Inst
 
 /// Looks at a replica that was just moved until it replicates, and tells when it does not: a step that connected nobody
 /// would look done.
-fn see_whether_it_replicates(hub: &Arc<Hub>, run: &Run, replica: InstanceKey) {
+pub(crate) fn see_whether_it_replicates(hub: &Arc<Hub>, run: &Run, replica: InstanceKey) {
     const LOOKS_MS: [u64; 6] = [50, 100, 300, 1000, 3000, 6000];
     let (hub_of_task, uid, mandate) = (Arc::clone(hub), run.uid.clone(), run.mandate.clone());
     let looking = async move {
@@ -338,7 +371,7 @@ fn see_whether_it_replicates(hub: &Arc<Hub>, run: &Run, replica: InstanceKey) {
     });
 }
 
-async fn detach(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey) -> Performed {
+pub(crate) async fn detach(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey) -> Performed {
     let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
     server.checked()?.detach_source(&channel, true).await?;
     read(hub, replica).await?;
@@ -370,7 +403,7 @@ async fn publish(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Performed 
     done(format!("{wanted} is {primary}"))
 }
 
-async fn downtime(hub: &Arc<Hub>, key: &InstanceKey, lasts: Duration) -> Performed {
+pub(crate) async fn downtime(hub: &Arc<Hub>, key: &InstanceKey, lasts: Duration) -> Performed {
     let begins = hub.now();
     let (owner, reason) = (OWNER.to_owned(), LOST_IN_RECOVERY.to_owned());
     let downtime = Downtime { owner, reason, begins, ends: begins.plus(lasts) };

@@ -11,7 +11,7 @@ use store::{Applied, Command, NodeId, Store};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use topology::{Graph, InstanceKey, Snapshot, Timestamp};
+use topology::{Declared, Graph, InstanceKey, Snapshot, Timestamp};
 
 use crate::Error;
 use crate::changelog::Changelog;
@@ -68,6 +68,8 @@ pub(crate) struct Hub {
     pub(crate) watchers: Mutex<BTreeMap<InstanceKey, Watcher>>,
     /// Sources whose death is being looked into.
     pub(crate) suspects: Mutex<BTreeSet<InstanceKey>>,
+    /// Living servers with which something is wrong that is being looked into.
+    pub(crate) mending: Mutex<BTreeSet<InstanceKey>>,
     /// Clusters in which a recovery of this process is running, with its uid.
     pub(crate) recovering: Mutex<BTreeMap<String, String>>,
     /// Recoveries that have not begun to open a new primary: until then the old one is not to be fenced for coming back.
@@ -92,6 +94,8 @@ pub(crate) struct Hub {
     pub(crate) asked_names: Mutex<BTreeSet<(InstanceKey, InstanceKey)>>,
     /// What would become of each cluster, as of a moment ago.
     pub(crate) readiness: Mutex<Option<(Timestamp, Arc<Vec<Readiness>>)>>,
+    /// All that is known, on a manager that only answers; none on one that watches servers.
+    pub(crate) given: Option<Snapshot>,
     settings: RwLock<Arc<Settings>>,
     view: Mutex<Option<(u64, Arc<View>)>>,
 }
@@ -126,6 +130,7 @@ impl Hub {
             polling_failing: Semaphore::new((config.discovery.max_concurrency.max(1) / 4).max(1)),
             watchers: Mutex::default(),
             suspects: Mutex::default(),
+            mending: Mutex::default(),
             recovering: Mutex::default(),
             undecided: Mutex::default(),
             pulses: Mutex::default(),
@@ -137,6 +142,7 @@ impl Hub {
             held: Mutex::default(),
             readiness: Mutex::default(),
             asked_names: Mutex::default(),
+            given: None,
             settings: RwLock::new(Arc::new(Settings::new(config))),
             view: Mutex::default(),
         }
@@ -170,6 +176,9 @@ impl Hub {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
+        if let Some(given) = &self.given {
+            return given.clone();
+        }
         let snapshot = self.observatory.snapshot(self.now(), self.store.declared());
         Snapshot { voters: self.office.seat().voters(), ..snapshot }
     }
@@ -178,7 +187,7 @@ impl Hub {
     pub(crate) fn view(&self) -> Arc<View> {
         const AT_MOST: Duration = Duration::from_secs(1);
         let change = *self.observatory.changes().borrow();
-        let declared = self.store.declared();
+        let declared = self.declared();
         if let Some((of_change, view)) = &*lock(&self.view) {
             let is_new = self.now().since(view.snapshot.now) < AT_MOST;
             if *of_change == change && is_new && Arc::ptr_eq(&view.snapshot.declared, &declared) {
@@ -188,6 +197,11 @@ impl Hub {
         let view = Arc::new(self.examine());
         *lock(&self.view) = Some((change, Arc::clone(&view)));
         view
+    }
+
+    /// Returns all that was declared so far.
+    pub(crate) fn declared(&self) -> Arc<Declared> {
+        self.given.as_ref().map_or_else(|| self.store.declared(), |given| Arc::clone(&given.declared))
     }
 
     /// Returns a view of this very moment.

@@ -22,12 +22,14 @@ mod emergency;
 mod executor;
 mod fencing;
 mod fleet;
+mod forced;
 mod handle;
 mod hands;
 mod holds;
 pub mod hooks;
 mod hub;
 mod mandate;
+mod mending;
 mod names;
 mod narrator;
 mod nodes;
@@ -47,6 +49,7 @@ mod watcher;
 mod world;
 
 pub use clock::Clock;
+pub use forced::Forced;
 pub use handle::{Health, Manager, Mode, Reload};
 pub use holds::{Held, Reason};
 pub use hub::View;
@@ -79,6 +82,9 @@ pub enum Error {
     /// The instance is not known.
     #[error("instance {0} is not known: discover it first")]
     Unknown(InstanceKey),
+    /// It is not clear which server is meant.
+    #[error("{0}")]
+    Ambiguous(String),
     /// The address is not to be watched.
     #[error("{key} is not discovered: {why}")]
     NotDiscovered {

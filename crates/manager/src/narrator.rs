@@ -101,6 +101,9 @@ pub(crate) fn tell_plan(hub: &Arc<Hub>, uid: &str, diagnosis: &Diagnosis, plan: 
     if let Some(certificate) = &plan.certificate {
         tell(hub, uid, format!("will promote {}; {certificate}", plan.successor));
     }
+    for (replica, source) in plan.steps.iter().filter_map(|step| step.action.moves()) {
+        tell(hub, uid, format!("will move {replica} below {source}"));
+    }
     for lost in &plan.lost {
         tell(hub, uid, format!("will lose {}: {}", lost.key, lost.why));
     }
@@ -122,7 +125,8 @@ pub(crate) fn evidence(facts: &Evidence) -> String {
     };
     let witnesses = facts.witnesses.iter().map(says).chain(facts.elsewhere.iter().map(ToString::to_string));
     let witnesses: Vec<String> = witnesses.collect();
-    format!("evidence: {} fails here ({failure}); {}", facts.key, witnesses.join("; "))
+    let here = if facts.is_valid { "answers here".to_owned() } else { format!("fails here ({failure})") };
+    format!("evidence: {} {here}; {}", facts.key, witnesses.join("; "))
 }
 
 /// Tells how a step went.

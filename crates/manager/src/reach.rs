@@ -10,7 +10,7 @@ use mysql::{
     Access, Account, AckPolicy, Change, Closing, Copied, Error, ErrorKind, FenceLine, Fenced, Frozen, HeldLine,
     Identity, Probe, ProbeSettings, Prober, PulseEvent, Rhythm, Server, SourceChange, Waited, Wanted,
 };
-use topology::{Channel, GtidSet, InstanceKey, Version, WritePolicy};
+use topology::{BinlogCoordinates, Channel, GtidSet, InstanceKey, Version, WritePolicy};
 
 use crate::clock::Clock;
 
@@ -91,7 +91,6 @@ macro_rules! verbs {
 
 verbs! {
     fn channels() -> Vec<Channel>;
-    fn channel(name: &'a str) -> Option<Channel>;
     fn executed() -> GtidSet;
     fn unapplied_relay_log(channel: &'a str) -> GtidSet;
     fn stop_receiver(channel: &'a str) -> ();
@@ -104,11 +103,11 @@ verbs! {
     fn apply_received(channel: &'a str, limit: Duration) -> Waited;
     fn wait_applied(set: &'a GtidSet, limit: Duration) -> Waited;
     fn change_source(change: &'a SourceChange) -> ();
+    fn change_source_at(channel: &'a str, to: &'a InstanceKey, at: &'a BinlogCoordinates) -> ();
     fn detach_source(channel: &'a str, discard_unapplied: bool) -> ();
     fn reattach_source(channel: &'a str) -> ();
     fn reset_replication(channel: &'a str) -> ();
     fn stored_account(channel: &'a str) -> Option<Account>;
-    fn queried_account(query: &'a str) -> Option<(Account, [String; 3])>;
     fn write_policy() -> WritePolicy;
     fn set_write_policy(policy: WritePolicy) -> ();
     fn set_read_only(use_super: bool) -> ();
@@ -117,13 +116,17 @@ verbs! {
     fn changes_of(wanted: &'a Wanted, take: &'a mut (dyn FnMut(Change) -> bool + Send)) -> ();
     fn load_clone_plugin() -> ();
     fn copy_from(donor: &'a InstanceKey) -> Copied;
+    fn set_semi_sync_source(on: bool) -> ();
+    fn set_semi_sync_replica(on: bool) -> ();
+    fn channel(name: &'a str) -> Option<Channel>;
+    fn start_anew(channel: &'a str, receiver: bool, applier: bool) -> ();
+    fn queried_account(query: &'a str) -> Option<(Account, [String; 3])>;
     fn freeze(within: Duration) -> Frozen;
     fn stands_still(at: Option<&'a GtidSet>) -> GtidSet;
     fn thaw() -> ();
+    fn brake(delay: Option<Duration>) -> bool;
     fn set_acks(policy: AckPolicy) -> ();
     fn ack_clients() -> u32;
-    fn set_semi_sync_source(on: bool) -> ();
-    fn set_semi_sync_replica(on: bool) -> ();
 }
 
 /// The network, and real servers in it.

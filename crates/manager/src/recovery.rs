@@ -51,7 +51,13 @@ pub(crate) async fn consider(
         holds::note(hub, diagnosis, Reason::Hold(hold.clone()));
     }
     match decision {
-        Decision::Hold(hold @ (Hold::RestartGrace { .. } | Hold::Running { .. })) => return Err(Error::Held(hold)),
+        Decision::Hold(
+            hold @ (Hold::RestartGrace { .. }
+            | Hold::Running { .. }
+            | Hold::AboveFirst { .. }
+            | Hold::StillApplying { .. }
+            | Hold::CannotBeClosed { .. }),
+        ) => return Err(Error::Held(hold)),
         // Told and not put on record: by all that is known it is no failure, or the others were not heard yet.
         Decision::Hold(hold @ Hold::SeenByOthers { .. }) => {
             hold_back(hub, diagnosis, &hold).await;
@@ -224,14 +230,16 @@ pub(crate) fn past_recoveries(hub: &Hub, diagnosis: &Diagnosis) -> Result<Vec<Pa
 }
 
 pub(crate) fn past_recovery(row: Recovery) -> PastRecovery {
+    // One of a kind that this version does not know blocks like the most serious.
+    let kind = Kind::from_name(&row.kind).unwrap_or(Kind::DeadPrimary);
     PastRecovery {
         id: row.id,
         uid: row.uid,
-        // One of a kind that this version does not know blocks like the most serious.
-        kind: Kind::from_name(&row.kind).unwrap_or(Kind::DeadPrimary),
+        kind,
         cluster: row.cluster_name,
         // Only a recovery that promoted somebody may block the next: one that failed before must be followed by another.
-        changed_servers: row.successor.is_some(),
+        // Where nobody is to be promoted, the store keeps those active that changed a server.
+        changed_servers: row.successor.is_some() || (!kind.promotes() && row.ended.is_some() && row.is_active),
         successor: row.successor,
         began: row.started,
         acknowledged: row.acknowledged.is_some() || !row.is_active,

@@ -99,14 +99,19 @@ async fn resume(hub: &Arc<Hub>, mandate: &Mandate, recovery: Recovery) -> Result
     let was_promoting = began(plan.point_of_no_return());
     look_at_servers(hub, &plan).await;
     let old_primary_lives = hub.observatory.get(&plan.failed).is_some_and(|watched| watched.is_valid());
-    if old_primary_lives && plan.kind.is_about_a_death() && !was_promoting {
+    // One that was to be replaced although it lived is no less to be replaced for living.
+    let supposed_dead = plan.kind.is_about_a_death() && !plan.replaces_a_living_one();
+    if old_primary_lives && supposed_dead && !was_promoting {
         start_receivers_again(hub, mandate, &plan, &record).await;
         let fenced = plan.steps.iter().find(|step| matches!(step.action, Action::Fence { .. }));
         let outcome = fenced.and_then(|fence| record.steps.iter().find(|done| done.number == fence.number));
         // One that began and is not known to have failed may have been done.
         let was_fenced = outcome.is_some_and(|done| matches!(done.outcome, None | Some(StepOutcome::Done)));
-        hands::unfence(hub, mandate, &plan.failed, was_fenced).await?;
-        return close(hub, &uid, epoch, "the primary came back, and nobody had been promoted").await;
+        if fenced.is_some() {
+            // Otherwise it is on record, if at all, for another recovery.
+            hands::unfence(hub, mandate, &plan.failed, was_fenced).await?;
+        }
+        return close(hub, &uid, epoch, "it came back, and nobody had taken its place").await;
     }
     let told = told_again(hub, &recovery, &plan);
     let mut run = Run::new(mandate, uid, epoch, plan, told);
@@ -144,7 +149,7 @@ async fn go_on(hub: &Arc<Hub>, run: Run, record: &PlanRecord, was_promoting: boo
         let outcome = record.steps.iter().find(|done| done.number == step.number).and_then(|done| done.outcome);
         step.required && outcome == Some(StepOutcome::Failed)
     };
-    if !was_promoting && run.plan.kind == Kind::Takeover {
+    if !was_promoting && run.plan.replaces_a_living_one() {
         // The old primary lives, and may be frozen: what began with another executor's clock is not gone on with.
         return executor::give_up(hub, run, "its executor went away before the promotion").await;
     }
@@ -191,7 +196,7 @@ fn finished_steps(record: &PlanRecord) -> BTreeMap<u32, Outcome> {
 async fn start_receivers_again(hub: &Arc<Hub>, mandate: &Mandate, plan: &Plan, record: &PlanRecord) {
     let began = |step: u32| record.steps.iter().any(|done| done.number == step && done.started.is_some());
     for step in plan.steps.iter().filter(|step| began(step.number)) {
-        if let Action::StopReceiver { replica, .. } = &step.action
+        if let Action::StopReceiver { replica, .. } | Action::Settle { replica, .. } = &step.action
             && let Err(error) = hands::start_receiver(hub, mandate, replica).await
         {
             let text = format!("cannot start the receiver of {replica} again: {error}");
@@ -226,9 +231,12 @@ fn told_again(hub: &Hub, recovery: &Recovery, plan: &Plan) -> hooks::Facts {
         key: recovery.key.clone(),
         cluster_name: recovery.cluster_name.clone(),
         cluster_alias: recovery.cluster_alias.clone(),
-        is_primary: true,
+        is_primary: !matches!(plan.kind, Kind::DeadCoPrimary | Kind::DeadIntermediate | Kind::DeadGroupMember),
+        is_co_primary: plan.kind == Kind::DeadCoPrimary,
+        is_group_member: plan.kind == Kind::DeadGroupMember,
         replicas: recovery.replicas.clone(),
-        recovers_primary: true,
+        recovers_primary: plan.kind.promotes(),
+        recovers_intermediate: matches!(plan.kind, Kind::DeadIntermediate | Kind::DeadGroupMember),
         ..analysis::Facts::default()
     };
     let diagnosis = analysis::Diagnosis { subject: recovery.key.clone(), code, structure: Vec::new(), facts };

@@ -65,6 +65,8 @@ fn policy(config: &Arc<Config>) -> Policy {
         recover_non_writable: recovery.make_primary_writable,
         locked_semi_sync_after: recovery.semi_sync.reasonable_lock,
         exact_semi_sync: recovery.semi_sync.exact_replicas,
+        unlock_semi_sync: recovery.semi_sync.unlock_primary,
+        only_other_co_primary: recovery.only_other_co_primary,
         reduce_analysis: recovery.reduce_analysis,
         never_promote,
         rule_expires_after: config.candidates.rule_expiry,

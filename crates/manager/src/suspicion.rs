@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use analysis::Code;
 use futures::future::join_all;
 use planner::{Kind, Request};
 use topology::InstanceKey;
@@ -62,6 +63,37 @@ pub(crate) fn suspect(hub: &Arc<Hub>, key: &InstanceKey) {
     });
 }
 
+/// How long a server that answers is left alone after it was looked into.
+const BETWEEN_MENDINGS: Duration = Duration::from_secs(3);
+
+/// Looks once more at `key`, which answers, and at those around it, and mends what is wrong with it if that is still `code`.
+pub(crate) fn look_into(hub: &Arc<Hub>, key: &InstanceKey, code: Code) {
+    if hub.office.mandate().is_err() || !lock(&hub.mending).insert(key.clone()) {
+        return;
+    }
+    let (hub_of_task, key) = (Arc::clone(hub), key.clone());
+    hub.spawn(async move {
+        Box::pin(mend(&hub_of_task, &key, code)).await;
+        // What is held back is not held back anew each second.
+        tokio::time::sleep(BETWEEN_MENDINGS).await;
+        lock(&hub_of_task.mending).remove(&key);
+    });
+}
+
+async fn mend(hub: &Arc<Hub>, key: &InstanceKey, code: Code) {
+    let Ok(mandate) = hub.office.mandate() else { return };
+    tokio::join!(watcher::probe_anew(hub, key), ask_replicas(hub, key));
+    let view = hub.examine();
+    let diagnosis = analysis::diagnose_one(&view.snapshot, &view.graph, &hub.policy(), key);
+    let Some(diagnosis) = diagnosis.filter(|found| found.code == code && found.facts.is_valid) else { return };
+    let (hub_of_task, under, snapshot) = (Arc::clone(hub), mandate.clone(), view.snapshot);
+    let recovery =
+        async move { recovery::consider(&hub_of_task, &under, &snapshot, &diagnosis, &Request::default()).await };
+    if let Err(error) = hub.recover(&mandate, recovery).await {
+        tell_why_not(hub, key, &error);
+    }
+}
+
 /// Probes `key` until it answers.
 async fn probe_again_and_again(hub: &Arc<Hub>, key: &InstanceKey) {
     let mut patience = Patience::default();
@@ -101,14 +133,19 @@ async fn ask_replicas_in_rounds(hub: &Arc<Hub>, key: &InstanceKey) {
 }
 
 /// Reads every replica of `key` anew, and returns which they were. One that did not answer before is asked too, and not
-/// waited for; that an earlier process of ours had no answer counts for nothing.
+/// waited for; that an earlier process of ours had no answer counts for nothing. Where they may have to go elsewhere, the
+/// servers that could be their source are read too.
 pub(crate) async fn ask_replicas(hub: &Arc<Hub>, key: &InstanceKey) -> Vec<InstanceKey> {
-    let replicas = hub.examine().graph.replicas(key).to_vec();
+    let view = hub.examine();
+    let replicas = view.graph.replicas(key).to_vec();
+    let mut read = planner::possible_sources(&view.snapshot, &view.graph, key);
+    read.retain(|source| !replicas.contains(source));
+    read.extend(replicas.iter().cloned());
     let is_waited_for = |replica: &InstanceKey| {
         let known = hub.observatory.get(replica);
         known.is_some_and(|known| known.is_valid() || known.checked.is_none_or(|checked| checked < hub.started))
     };
-    let (answering, silent): (Vec<_>, Vec<_>) = replicas.iter().cloned().partition(is_waited_for);
+    let (answering, silent): (Vec<_>, Vec<_>) = read.into_iter().partition(is_waited_for);
     for replica in silent {
         let hub_of_task = Arc::clone(hub);
         hub.spawn(async move { watcher::probe_kept(&hub_of_task, &replica).await });

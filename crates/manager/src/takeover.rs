@@ -34,15 +34,16 @@ pub(crate) async fn rehearse(
     if hub.observatory.get(primary).is_none() {
         return Err(Error::Unknown(primary.clone()));
     }
-    let replicas = hub.view().graph.replicas(primary).to_vec();
-    // The primary last: what its replicas have, it has.
-    join_all(replicas.iter().map(|key| watcher::probe_anew(hub, key))).await;
+    let view = hub.view();
+    let members = view.graph.cluster_of(primary).map(|cluster| cluster.members.clone()).unwrap_or_default();
+    // The primary last: what its replicas have, it has. And all of them: somebody may have moved one a moment ago.
+    join_all(members.iter().filter(|key| *key != primary).map(|key| watcher::probe_anew(hub, key))).await;
     watcher::probe_anew(hub, primary).await;
     let (view, policy) = (hub.examine(), hub.policy());
     let found = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, primary);
     let diagnosis = found.ok_or_else(|| Error::Unknown(primary.clone()))?;
     let running = lock(&hub.recovering).get(&diagnosis.facts.cluster_name).cloned();
-    let request = Request { candidate: wish.designated.clone(), skip_hooks, forced: true };
+    let request = Request { candidate: wish.designated.clone(), skip_hooks, forced: true, command: String::new() };
     let context = Context {
         snapshot: &view.snapshot,
         policy: &policy,

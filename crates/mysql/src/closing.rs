@@ -2,9 +2,10 @@
 //!
 //! `SET GLOBAL super_read_only` waits for commits under way: for one that waits for semi-synchronous replicas that are gone,
 //! that may be for ever, and all the while the server says that it is writable. So the order is given first, which keeps new
-//! commits from beginning, and then clients are ended until it is carried out. A commit that was ended that way is in the
+//! commits from beginning, and then clients are ended until it is carried out; MySQL's semi-sync is switched off when none is left. A commit that was ended that way is in the
 //! server after all, and was acknowledged to nobody.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -90,18 +91,18 @@ impl Server {
         };
         let mut ended = order(&mut session, sql, &access, begun).await?;
         let took = begun.elapsed();
-        ended += end_clients(&mut session, &access.user).await?;
-        Ok(Closing::Closed { ended, took })
+        end_clients(&mut session, &access.user, &mut ended).await?;
+        Ok(Closing::Closed { ended: ended.len(), took })
     }
 }
 
 const ASKED: &str = "show global variables where variable_name in \
                      ('server_uuid', 'server_id', 'version', 'version_comment', 'read_only', 'super_read_only')";
 
-/// Gives the order `sql`, and ends clients until it is carried out. Returns how many.
-async fn order(session: &mut Session, sql: &str, access: &Access, begun: Instant) -> Result<usize, Error> {
+/// Gives the order `sql`, and ends clients until it is carried out. Returns whom.
+async fn order(session: &mut Session, sql: &str, access: &Access, begun: Instant) -> Result<BTreeSet<u64>, Error> {
     let key = session.key().clone();
-    let (mut ended, mut helper) = (0, None);
+    let (mut ended, mut helper) = (BTreeSet::new(), None);
     let order = session.execute_within(sql, LIMIT);
     tokio::pin!(order);
     loop {
@@ -115,30 +116,50 @@ async fn order(session: &mut Session, sql: &str, access: &Access, begun: Instant
         if helper.is_none() {
             helper = Some(Session::connect(&key, access).await?);
         }
-        if let Some(helper) = &mut helper {
-            ended += end_clients(helper, &access.user).await?;
+        if let Some(helper) = &mut helper
+            && end_clients(helper, &access.user, &mut ended).await?
+        {
+            stop_waiting(helper).await?;
         }
     }
 }
 
-/// Ends the sessions of all but replication, the server itself and `own` account. Returns how many were ended.
-async fn end_clients(session: &mut Session, own: &str) -> Result<usize, Error> {
+/// Ends what MySQL's `KILL` does not: a commit's wait for replicas. Nobody hears of that commit any more, since its session's
+/// connection is closed, and no other one begins, since the order is given.
+async fn stop_waiting(session: &mut Session) -> Result<(), Error> {
+    let names = ["rpl_semi_sync_source_enabled", "rpl_semi_sync_master_enabled"];
+    let off = names.map(|name| format!("set global {name}=0"));
+    // One of both is not known, or neither.
+    session.each(&[&off[0], &off[1]], LIMIT).await.map(drop).map_err(|error| error.while_doing(DOING))
+}
+
+/// Ends the sessions of all but replication, the server itself and `own` account, and adds them to `ended`. True when nobody is
+/// left whom we may not end.
+async fn end_clients(session: &mut Session, own: &str, ended: &mut BTreeSet<u64>) -> Result<bool, Error> {
+    const NO_SUCH_THREAD: u16 = 1094;
     let rows = session.rows("show processlist").await.map_err(|error| error.while_doing(DOING))?;
     let is_client = |user: &str, command: &str| {
         !matches!(user, "system user" | "event_scheduler" | "")
             && user != own
-            && !matches!(
-                command,
-                "Binlog Dump" | "Binlog Dump GTID" | "Daemon" | "Connect Out" | "Slave_IO" | "Slave_SQL"
-            )
+            && !matches!(command, "Binlog Dump" | "Binlog Dump GTID" | "Daemon" | "Slave_IO" | "Slave_SQL")
     };
     let clients = rows.iter().filter_map(|row| {
         let (user, command) = (row.text(&["User"])?, row.text(&["Command"])?);
         is_client(user, command).then(|| row.u64(&["Id"])).flatten()
     });
-    let orders: Vec<String> = clients.map(|id| format!("kill {id}")).collect();
+    let clients: Vec<u64> = clients.collect();
+    let orders: Vec<String> = clients.iter().map(|id| format!("kill {id}")).collect();
     let orders: Vec<&str> = orders.iter().map(String::as_str).collect();
-    // Who went away by himself, or whom we may not end, is passed over.
     let outcomes = session.each(&orders, LIMIT).await.map_err(|error| error.while_doing(DOING))?;
-    Ok(outcomes.iter().filter(|outcome| outcome.is_ok()).count())
+    let mut all = true;
+    for (id, outcome) in clients.iter().zip(outcomes) {
+        match outcome {
+            Ok(_) => {
+                ended.insert(*id);
+            }
+            Err(error) if error.number() == Some(NO_SUCH_THREAD) => {}
+            Err(_) => all = false,
+        }
+    }
+    Ok(all)
 }

@@ -15,6 +15,7 @@ pub mod number {
     pub const NORMAL_SHUTDOWN: u16 = 1077;
     pub const SHUTDOWN_COMPLETE: u16 = 1079;
     pub const PARSE_ERROR: u16 = 1064;
+    pub const NO_SUCH_THREAD: u16 = 1094;
     pub const HOST_IS_BLOCKED: u16 = 1129;
     pub const HOST_NOT_PRIVILEGED: u16 = 1130;
     pub const TABLEACCESS_DENIED: u16 = 1142;

@@ -242,7 +242,7 @@ async fn one_that_waits_for_replicas_is_closed_at_once(product: Product) -> Resu
     let who = Identity::default();
     let Closing::Closed { ended, took } = closing.close_at_once(&who).await? else { bail!("it was open") };
     assert!(ended >= 1, "somebody waited for the replica");
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
     assert!(!primary.is_writable().await?);
     assert_eq!(closing.close_at_once(&who).await?, Closing::WasClosed);
     assert_eq!(clients.stop().await.acknowledged().count(), 0, "nobody was promised anything");

@@ -65,6 +65,13 @@ pub enum Rejection {
         /// What differs.
         what: String,
     },
+    /// Without GTID: another replica has applied more of the old primary's log.
+    NotAsFar {
+        /// How far it has come.
+        at: topology::BinlogCoordinates,
+        /// How far the other one has.
+        end: topology::BinlogCoordinates,
+    },
     /// It does not replicate (takeovers only).
     DoesNotReplicate,
     /// It is delayed by configuration (takeovers only).
@@ -112,6 +119,7 @@ impl fmt::Display for Rejection {
             Self::Lags { secs: None } => write!(out, "its lag is unknown"),
             Self::Unapplied => write!(out, "has not applied all it received"),
             Self::AheadOfOthers { what } => write!(out, "{what} than most of its siblings"),
+            Self::NotAsFar { at, end } => write!(out, "stands at {at} of the old primary's log, another one at {end}"),
             Self::DoesNotReplicate => write!(out, "does not replicate"),
             Self::Delayed { secs } => write!(out, "delayed by {secs} s"),
             Self::Partial => write!(out, "has replication filters"),
@@ -297,10 +305,7 @@ impl Choice {
             Judge { snapshot, policy, facts, failed, asked, answering: &answering, held_together: &held_together };
         let mut candidates: Vec<Candidate> =
             replicas.iter().map(|replica| judge.candidate(replica, answers(&replica.key), is_whole(replica))).collect();
-        candidates.sort_by(|one, two| {
-            (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
-        });
-        rank_below_the_first(&mut candidates);
+        rank(&mut candidates);
         let best = candidates.first().filter(|best| best.rejections.is_empty());
         let donor = best.filter(|best| !best.lacks.is_empty()).and_then(|best| judge.donor(&best.key, &best.lacks));
         Self { chosen: best.map(|best| best.key.clone()), donor, candidates, held_together }
@@ -445,8 +450,13 @@ impl Judge<'_> {
     }
 }
 
-/// Says of each that could be promoted, and is not the first, what it lacks before the first.
-fn rank_below_the_first(candidates: &mut [Candidate]) {
+/// Brings candidates into order, the best first, and says of each that could be promoted, and is not the first, what it
+/// lacks before the first.
+pub(crate) fn rank(candidates: &mut [Candidate]) {
+    candidates.sort_by(|one, two| {
+        (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
+    });
+    candidates.iter_mut().for_each(|candidate| candidate.outranked = None);
     let [best, others @ ..] = candidates else { return };
     for other in others.iter_mut().filter(|other| other.rejections.is_empty()) {
         let why = other.preference.why_below(&best.preference);

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use analysis::{Facts, Policy, Testimony};
-use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
+use analysis::{Facts, Policy};
+use topology::{GtidSet, Instance, InstanceKey, Snapshot};
 
-use crate::steps::Steps;
-use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Threads};
+use crate::steps::{Steps, threads_to_start};
+use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Request};
 
 /// Returns the plan that promotes `successor`, the choice's best.
 pub(crate) fn plan(
@@ -19,8 +19,9 @@ pub(crate) fn plan(
     facts: &Facts,
     choice: Choice,
     successor: &InstanceKey,
-    with_hooks: bool,
+    request: &Request,
 ) -> Plan {
+    let with_hooks = !request.skip_hooks;
     let answers = answers(snapshot, facts);
     let certificate = Certificate::of(snapshot, facts, &choice, &answers);
     let mut lost = Vec::new();
@@ -95,7 +96,7 @@ pub(crate) fn plan(
         cluster: facts.cluster_name.clone(),
         failed: facts.key.clone(),
         successor: successor.clone(),
-        command: String::new(),
+        command: request.command.clone(),
         choice,
         certificate: Some(certificate),
         lost,
@@ -131,11 +132,4 @@ fn is_late(replica: &Instance, limit: Option<Duration>) -> bool {
     let Some(limit) = limit else { return false };
     let delay = replica.channel().map_or(0, |channel| channel.delay_secs);
     replica.lag_secs().unwrap_or(0).max(delay) >= limit.as_secs()
-}
-
-/// A receiver that an operator stopped stays stopped; so does an applier that was stopped without an error.
-pub(crate) fn threads_to_start(replica: &Instance) -> Threads {
-    let Some(channel) = replica.channel() else { return Threads { receiver: true, applier: true } };
-    let applier_stopped = channel.applier == ThreadState::Stopped && channel.applier_errno == 0;
-    Threads { receiver: Testimony::of(channel) != Testimony::Silent, applier: !applier_stopped }
 }

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use analysis::{Code, DataLoss, Diagnosis, Facts, Policy};
+use analysis::{Code, DataLoss, Diagnosis, Facts, Policy, Testimony};
 use serde::{Deserialize, Serialize};
-use topology::{InstanceKey, Snapshot, Timestamp};
+use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 
-use crate::{Choice, Hold, Kind, Plan, dead_primary, lint};
+use crate::{
+    Choice, Hold, Kind, Plan, Rejection, by_position, dead_co_primary, dead_group_member, dead_intermediate,
+    dead_primary, lint, living_primary, non_writable, semi_sync,
+};
 
 /// What to do about a diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,9 @@ pub struct Request {
     pub skip_hooks: bool,
     /// A person wants it: filters, downtime, cooldown and the global switch do not hold it back.
     pub forced: bool,
+    /// The command by which a person asks that the primary be replaced, whatever is wrong with it
+    /// (`force-master-failover`); empty where it is for what is wrong.
+    pub command: String,
 }
 
 /// An earlier recovery that touched a server.
@@ -45,7 +51,8 @@ pub struct PastRecovery {
     pub began: Timestamp,
     /// Somebody acknowledged it: it blocks nothing any more.
     pub acknowledged: bool,
-    /// It promoted somebody. One that was refused or failed before that blocks nothing.
+    /// It promoted somebody or, where nobody is to be promoted, changed a server. One that was refused or failed before
+    /// that blocks nothing.
     pub changed_servers: bool,
 }
 
@@ -66,20 +73,10 @@ pub struct Context<'a> {
 
 /// Decides what to do about `diagnosis`.
 pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
-    let Context { snapshot, policy, request, .. } = context;
-    if let Some(hold) = seen_by_others(diagnosis) {
-        return Decision::Hold(hold);
-    }
-    let Some(kind) = Kind::that_repairs(diagnosis.code) else {
-        return Decision::Hold(not_recoverable(diagnosis.code));
-    };
-    if let Some(hold) = held_back(kind, diagnosis, context) {
-        return Decision::Hold(hold);
-    }
-    match plan_for(snapshot, policy, &diagnosis.facts, request) {
+    match plan_about(diagnosis, context) {
         Err(hold) => Decision::Hold(hold),
         Ok(plan) => {
-            let flaws = lint(&plan, snapshot);
+            let flaws = lint(&plan, context.snapshot);
             if !flaws.is_empty() {
                 return Decision::Hold(Hold::UnsafePlan { flaws });
             }
@@ -88,6 +85,40 @@ pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
                 None => Decision::Act(Box::new(plan)),
             }
         }
+    }
+}
+
+fn plan_about(diagnosis: &Diagnosis, context: Context<'_>) -> Result<Plan, Hold> {
+    let Context { snapshot, policy, request, .. } = context;
+    let facts = &diagnosis.facts;
+    if let Some(hold) = seen_by_others(diagnosis) {
+        return Err(hold);
+    }
+    let kind = match request.command.as_str() {
+        "" => Kind::that_repairs(diagnosis.code).ok_or_else(|| not_recoverable(diagnosis.code))?,
+        _ if facts.is_co_primary => Kind::DeadCoPrimary,
+        _ => Kind::DeadPrimary,
+    };
+    let graph = Graph::of(snapshot);
+    // What is left of a cluster below a replaced primary goes by the policy for the cluster that it belongs to.
+    let recovers_intermediate =
+        facts.recovers_intermediate || dead_intermediate::is_automated_above(context, &graph, &facts.key);
+    let adapted = Diagnosis { facts: Facts { recovers_intermediate, ..facts.clone() }, ..diagnosis.clone() };
+    let (diagnosis, facts) = (&adapted, &adapted.facts);
+    if let Some(hold) = held_back(kind, diagnosis, context) {
+        return Err(hold);
+    }
+    match kind {
+        Kind::DeadPrimary => plan_for(snapshot, policy, facts, request),
+        Kind::DeadCoPrimary => dead_co_primary::plan(context, facts),
+        Kind::DeadIntermediate => match dead_intermediate::waits_for_above(diagnosis, context, &graph) {
+            Some(hold) => Err(hold),
+            None => dead_intermediate::plan(context, &graph, facts),
+        },
+        Kind::DeadGroupMember => dead_group_member::plan(context, &graph, facts),
+        Kind::LockedSemiSync | Kind::TooManySemiSync => semi_sync::plan(context, facts, kind),
+        Kind::NonWritablePrimary => non_writable::plan(context, &graph, facts),
+        Kind::Takeover | Kind::Return => Err(Hold::NothingToRecover),
     }
 }
 
@@ -108,8 +139,13 @@ pub(crate) fn may_lose(plan: &Plan, facts: &Facts, context: Context<'_>) -> Opti
 
 /// Returns the plan that would replace the server that `facts` are about, whether or not it failed.
 pub(crate) fn plan_for(snapshot: &Snapshot, policy: &Policy, facts: &Facts, request: &Request) -> Result<Plan, Hold> {
-    if facts.mysql_gtid_replicas + facts.mariadb_gtid_replicas == 0 && facts.valid_replicas > 0 {
-        return Err(Hold::NoGtid);
+    if let Some(hold) = lives_unclosed(facts, request) {
+        return Err(hold);
+    }
+    let by_gtid = facts.mysql_gtid_replicas + facts.mariadb_gtid_replicas > 0;
+    let lives = !request.command.is_empty() && facts.is_valid;
+    if !by_gtid && facts.valid_replicas > 0 {
+        return if lives { Err(Hold::NoGtid) } else { by_position::plan(snapshot, policy, facts, request) };
     }
     let answers = dead_primary::answers(snapshot, facts);
     let asked = request.candidate.as_ref();
@@ -119,7 +155,7 @@ pub(crate) fn plan_for(snapshot: &Snapshot, policy: &Policy, facts: &Facts, requ
     {
         let why = match choice.candidate(asked) {
             None => format!("it is no direct replica of {}", facts.key),
-            Some(candidate) => candidate.rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            Some(candidate) => reasons(&candidate.rejections),
         };
         return Err(Hold::WrongCandidate { asked: asked.clone(), why });
     }
@@ -127,14 +163,37 @@ pub(crate) fn plan_for(snapshot: &Snapshot, policy: &Policy, facts: &Facts, requ
         return Err(Hold::NoCandidate { choice: Box::new(choice) });
     };
     drop(answers);
-    Ok(dead_primary::plan(snapshot, policy, facts, choice, &successor, !request.skip_hooks))
+    Ok(if lives {
+        living_primary::plan(snapshot, policy, facts, choice, &successor, request)
+    } else {
+        dead_primary::plan(snapshot, policy, facts, choice, &successor, request)
+    })
+}
+
+pub(crate) fn reasons(rejections: &[Rejection]) -> String {
+    rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns that a primary which somebody wants replaced lives and cannot be closed from here: a person's word stands for
+/// missing witnesses, and not against those who see it alive.
+fn lives_unclosed(facts: &Facts, request: &Request) -> Option<Hold> {
+    if request.command.is_empty() || facts.is_valid {
+        return None;
+    }
+    let failure = facts.failure.as_ref().filter(|failure| failure.partial || failure.kind.shows_life());
+    let here = failure.map(|failure| format!("it answers here ({})", failure.kind));
+    let sees_it = |says: Testimony| matches!(says, Testimony::Connected | Testimony::Answered(_));
+    let witnesses = facts.witnesses.iter().filter(|witness| sees_it(witness.says));
+    let signs: Vec<String> =
+        here.into_iter().chain(witnesses.map(|witness| format!("{} reaches it", witness.key))).collect();
+    (!signs.is_empty()).then_some(Hold::CannotBeClosed { signs })
 }
 
 /// Returns that the server is reached by other nodes of ours. Not even a person's word overrides that: to promote another
 /// one then would make a second primary.
 fn seen_by_others(diagnosis: &Diagnosis) -> Option<Hold> {
     let facts = &diagnosis.facts;
-    if !facts.is_primary || facts.is_valid {
+    if facts.is_valid {
         return None;
     }
     let quorum = facts.quorum();
@@ -152,12 +211,44 @@ fn too_few_witnesses(facts: &Facts) -> Option<Hold> {
 /// Returns why a diagnosis of this code leads to no recovery, whatever anybody asks.
 fn not_recoverable(code: Code) -> Hold {
     match code {
-        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas | Code::HungPrimary => {
-            Hold::NotWitnessed
-        }
-        Code::DeadPrimaryAndReplicas => Hold::NobodyAnswers,
+        Code::HungPrimary | Code::UnreachableCoPrimary | Code::UnreachableIntermediate => Hold::NotWitnessed,
+        Code::UnreachableIntermediateWithLaggingReplicas => Hold::NotWitnessed,
+        Code::UnreachablePrimary | Code::UnreachablePrimaryWithLaggingReplicas => Hold::NotWitnessed,
+        Code::DeadPrimaryAndReplicas | Code::DeadIntermediateAndReplicas => Hold::NobodyAnswers,
         Code::DeadPrimaryWithoutReplicas => Hold::NoReplicas,
         _ => Hold::NothingToRecover,
+    }
+}
+
+/// Why servers are in downtime that a recovery lost (Orchestrator's word).
+const LOST_IN_RECOVERY: &str = "lost-in-recovery";
+
+/// Returns that a death is too fresh, or witnessed by too few.
+fn too_early(kind: Kind, facts: &Facts, policy: &Policy, now: Timestamp) -> Option<Hold> {
+    let grace_ends = facts.failing_since.map(|since| since.plus(policy.restart_grace)).filter(|ends| *ends > now);
+    if let Some(until) = grace_ends.filter(|_| kind.promotes()) {
+        return Some(Hold::RestartGrace { until });
+    }
+    too_few_witnesses(facts)
+}
+
+/// Returns that nobody configured that such a recovery begins by itself.
+fn not_automated(kind: Kind, facts: &Facts, policy: &Policy) -> Option<Hold> {
+    let filter = |matches: bool, key: &str| (!matches).then(|| Hold::NotAutomated { key: key.to_owned() });
+    let switch = |on: bool, keys: &str| (!on).then(|| Hold::SwitchedOff { keys: keys.to_owned() });
+    match kind {
+        Kind::DeadPrimary | Kind::DeadCoPrimary | Kind::Takeover | Kind::Return => {
+            filter(facts.recovers_primary, "RecoverMasterClusterFilters")
+        }
+        Kind::DeadIntermediate | Kind::DeadGroupMember => {
+            filter(facts.recovers_intermediate, "RecoverIntermediateMasterClusterFilters")
+        }
+        Kind::LockedSemiSync => switch(
+            policy.exact_semi_sync || policy.unlock_semi_sync,
+            "neither EnforceExactSemiSyncReplicas nor RecoverLockedSemiSyncMaster is set",
+        ),
+        Kind::TooManySemiSync => switch(policy.exact_semi_sync, "EnforceExactSemiSyncReplicas is not set"),
+        Kind::NonWritablePrimary => switch(policy.recover_non_writable, "RecoverNonWriteableMaster is not set"),
     }
 }
 
@@ -174,7 +265,8 @@ pub(crate) fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>)
         return Some(Hold::Running { uid: uid.to_owned() });
     }
     // Not even a person's word may make a second primary; opening the replaced server for writes takes its record back.
-    if let Some(demoted) = snapshot.declared.demoted.get(&facts.key) {
+    let opens = kind.promotes() || !kind.is_about_a_death();
+    if opens && let Some(demoted) = snapshot.declared.demoted.get(&facts.key) {
         let known = snapshot.instance(&facts.key).and_then(|instance| instance.uuid.as_ref());
         if demoted.uuid.is_none() || known.is_none() || demoted.uuid.as_ref() == known {
             let (successor, uid) = (demoted.successor.clone(), demoted.recovery_uid.clone());
@@ -184,39 +276,37 @@ pub(crate) fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>)
     if request.forced {
         return None;
     }
-    let grace_ends = facts.failing_since.map(|since| since.plus(policy.restart_grace)).filter(|ends| *ends > now);
-    if let Some(until) = grace_ends {
-        return Some(Hold::RestartGrace { until });
-    }
-    if let Some(hold) = too_few_witnesses(facts) {
+    if kind.is_about_a_death()
+        && !facts.is_valid
+        && let Some(hold) = too_early(kind, facts, policy, now)
+    {
         return Some(hold);
     }
-    if !facts.recovers_primary {
-        return Some(Hold::NotAutomated { key: "RecoverMasterClusterFilters".to_owned() });
+    if let Some(hold) = not_automated(kind, facts, policy) {
+        return Some(hold);
     }
-    if let Some(downtime) = snapshot.declared.downtime(&facts.key, now) {
+    // What an earlier recovery lost says nothing about its replicas, which lost nothing but their source.
+    let is_lost = |reason: &str| kind.is_about_a_death() && !kind.promotes() && reason == LOST_IN_RECOVERY;
+    if let Some(downtime) = snapshot.declared.downtime(&facts.key, now).filter(|downtime| !is_lost(&downtime.reason)) {
         let (by, reason, until) = (downtime.owner.clone(), downtime.reason.clone(), downtime.ends);
         return Some(Hold::Downtimed { by, reason, until });
     }
     if snapshot.declared.recoveries_disabled {
         return Some(Hold::Disabled);
     }
-    let same_cluster = |recovery: &PastRecovery| {
-        recovery.cluster == facts.cluster_name || recovery.successor.as_ref() == Some(&facts.key)
+    let alike = |recovery: &PastRecovery| {
+        let same_cluster = recovery.cluster == facts.cluster_name || recovery.successor.as_ref() == Some(&facts.key);
+        recovery.kind == kind && same_cluster
     };
     let failed_lately = |recovery: &&PastRecovery| {
-        recovery.kind == kind
-            && same_cluster(recovery)
-            && !recovery.changed_servers
-            && now.since(recovery.began) < RETRY_WINDOW
+        alike(recovery) && !recovery.changed_servers && now.since(recovery.began) < RETRY_WINDOW
     };
     if past.iter().filter(failed_lately).count() >= RETRIES {
         let newest = past.iter().find(failed_lately)?;
         return Some(Hold::FailedRepeatedly { until: newest.began.plus(RETRY_WINDOW), uid: newest.uid.clone() });
     }
     let blocks = |recovery: &&PastRecovery| {
-        recovery.kind == kind
-            && same_cluster(recovery)
+        alike(recovery)
             && recovery.changed_servers
             && !recovery.acknowledged
             && now.since(recovery.began) < policy.cooldown

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use topology::{Cluster, Graph, InstanceKey, ProbeFailure, Snapshot, Unreachable};
 
 use crate::decide::{held_back, may_lose, plan_for};
-use crate::{Certificate, Choice, Context, Decision, Hold, PastRecovery, Request, decide};
+use crate::{Certificate, Choice, Context, Decision, Hold, PastRecovery, Request, dead_co_primary, decide};
 
 /// What would happen to a cluster now, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,14 +101,18 @@ enum Check {
 fn rehearse(primary: &Diagnosis, context: Context<'_>, check: Check) -> Rehearsal {
     // As if it had failed just now: everything known is then as old as the failure.
     let mut supposed = primary.clone();
-    supposed.code = analysis::Code::DeadPrimary;
+    let heads_ring = supposed.facts.is_co_primary;
+    supposed.code = if heads_ring { analysis::Code::DeadCoPrimary } else { analysis::Code::DeadPrimary };
     // Every node of ours would see that, as this one does.
     supposed.facts.is_confirmed_dead = true;
     let failure = ProbeFailure { kind: Unreachable::Refused, message: String::new(), partial: false };
     supposed.facts.failure = Some(failure);
     supposed.facts.voters = 1;
     supposed.facts.elsewhere.clear();
-    let planned = plan_for(context.snapshot, context.policy, &supposed.facts, context.request);
+    let planned = match heads_ring {
+        true => dead_co_primary::plan(context, &supposed.facts),
+        false => plan_for(context.snapshot, context.policy, &supposed.facts, context.request),
+    };
     let hold = match (&planned, check) {
         _ if supposed.facts.replicas.is_empty() => Some(Hold::NoReplicas),
         (Ok(plan), Check::Skipped) => {

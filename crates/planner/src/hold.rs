@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use topology::{InstanceKey, Timestamp};
 
-use crate::{Certificate, Choice, Flaw, Obstacle, Rejection, Stay};
+use crate::{Certificate, Choice, Flaw, Lost, Obstacle, Rejection, Stay};
 
 /// Why nothing is done about a diagnosis: a value, not a log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ pub enum Hold {
         /// Every replica and why not.
         choice: Box<Choice>,
     },
-    /// The server that was asked for cannot be promoted.
+    /// The server that was asked for cannot take the place of the failed one.
     WrongCandidate {
         /// The server.
         asked: InstanceKey,
@@ -121,6 +121,45 @@ pub enum Hold {
     NoGtid,
     /// A replaced primary that came back stays as it is.
     Returned(Stay),
+    /// Nothing is configured that would be done about it.
+    SwitchedOff {
+        /// Which keys are not set.
+        keys: String,
+    },
+    /// A server above the failed one is dead too, and its recovery comes first: it decides where these replicas go.
+    AboveFirst {
+        /// That server.
+        above: InstanceKey,
+    },
+    /// None of its replicas can be moved.
+    NowhereToGo {
+        /// Every replica and why not.
+        lost: Vec<Lost>,
+    },
+    /// A primary that somebody wants replaced lives, and cannot be closed to writes from here.
+    CannotBeClosed {
+        /// What shows that it lives.
+        signs: Vec<String>,
+    },
+    /// There is no replica whose semi-synchronous replication could be switched.
+    NoSemiSyncReplica {
+        /// How many the primary waits for.
+        wanted: usize,
+        /// How many replicas may acknowledge.
+        possible: usize,
+        /// How many are missing.
+        missing: usize,
+    },
+    /// Another server takes writes, or did when it was last seen.
+    AnotherWritable {
+        /// That server.
+        key: InstanceKey,
+    },
+    /// A replica without GTID has not applied all it received: where it will end is not known yet.
+    StillApplying {
+        /// The replica.
+        key: InstanceKey,
+    },
     /// A takeover that somebody asked for is not possible as things stand.
     Obstacle(Obstacle),
     /// The plan would break a rule; a defect of ours, and nothing was done.
@@ -165,6 +204,13 @@ impl Hold {
             Self::UnsafePlan { .. } => "unsafe_plan",
             Self::Obstacle(_) => "takeover_obstacle",
             Self::Returned(_) => "returned",
+            Self::SwitchedOff { .. } => "switched_off",
+            Self::AboveFirst { .. } => "above_first",
+            Self::NowhereToGo { .. } => "nowhere_to_go",
+            Self::CannotBeClosed { .. } => "cannot_be_closed",
+            Self::NoSemiSyncReplica { .. } => "no_semi_sync_replica",
+            Self::AnotherWritable { .. } => "another_writable",
+            Self::StillApplying { .. } => "still_applying",
         }
     }
 
@@ -180,10 +226,25 @@ impl Hold {
         }
     }
 
+    /// True when it may end by itself within moments.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::NotWitnessed
+                | Self::TooFewWitnesses { .. }
+                | Self::RestartGrace { .. }
+                | Self::Running { .. }
+                | Self::AboveFirst { .. }
+                | Self::StillApplying { .. }
+                | Self::MayLose { until: Some(_), .. }
+        )
+    }
+
     /// Returns the command that would lift it, if there is one.
     pub fn remedy(&self, subject: &InstanceKey) -> Option<String> {
         match self {
             Self::NotAutomated { .. }
+            | Self::SwitchedOff { .. }
             | Self::Downtimed { .. }
             | Self::RestartGrace { .. }
             | Self::FailedRepeatedly { .. }
@@ -267,7 +328,32 @@ impl fmt::Display for Hold {
                 }
                 Ok(())
             }
-            Self::WrongCandidate { asked, why } => write!(out, "{asked} cannot be promoted: {why}"),
+            Self::WrongCandidate { asked, why } => write!(out, "{asked} cannot take its place: {why}"),
+            Self::NoGtid => write!(
+                out,
+                "its replicas do not use GTID, and that they stand in the same place of its log is not known"
+            ),
+            Self::SwitchedOff { keys } => write!(out, "{keys}"),
+            Self::AboveFirst { above } => {
+                write!(out, "{above}, above it, is dead too and is recovered first: that decides where the replicas go")
+            }
+            Self::NowhereToGo { lost } => {
+                write!(out, "none of its replicas can be moved")?;
+                lost.iter().try_for_each(|lost| write!(out, "; {}: {}", lost.key, lost.why))
+            }
+            Self::CannotBeClosed { signs } => write!(
+                out,
+                "it lives and cannot be closed to writes from here: {}; if it must be replaced, stop the receivers of its replicas",
+                signs.join(", ")
+            ),
+            Self::NoSemiSyncReplica { wanted, possible, missing } => write!(
+                out,
+                "it waits for {wanted} semi-synchronous replicas, {missing} are missing, and of {possible} that may acknowledge (DetectSemiSyncEnforcedQuery) none can be switched"
+            ),
+            Self::AnotherWritable { key } => write!(out, "{key} takes writes, or did when it was last seen"),
+            Self::StillApplying { key } => {
+                write!(out, "{key} does not use GTID and still applies what it received: its place is not final")
+            }
             Self::MayLose { successor, certificate, until } => {
                 let policy = if until.is_some() { "waits for the proof" } else { "leaves that to a person" };
                 write!(
@@ -277,7 +363,6 @@ impl fmt::Display for Hold {
                 write!(out, "{certificate}")
             }
             Self::Obstacle(obstacle) => write!(out, "{obstacle}"),
-            Self::NoGtid => write!(out, "its replicas do not use GTID, so they could not be moved below a new primary"),
             Self::Returned(stay) => write!(out, "{stay}"),
             Self::UnsafePlan { flaws } => {
                 let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();

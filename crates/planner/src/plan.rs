@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use analysis::Code;
 use serde::{Deserialize, Serialize};
-use topology::{GtidSet, InstanceKey, ServerUuid, TlsProfile};
+use topology::{BinlogCoordinates, GtidSet, InstanceKey, ServerUuid, TlsProfile};
 
 use crate::{Certificate, Choice, Homecoming};
 
@@ -61,6 +61,11 @@ pub struct Threads {
     pub applier: bool,
 }
 
+impl Threads {
+    /// Both.
+    pub const BOTH: Self = Self { receiver: true, applier: true };
+}
+
 /// For how many semi-synchronous replicas a source waits, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acks {
@@ -72,15 +77,6 @@ pub struct Acks {
     pub timeout_ms: u64,
     /// Before a commit becomes visible (`AFTER_SYNC`).
     pub lossless: bool,
-}
-
-/// Which sides of semi-synchronous replication are enabled on a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sides {
-    /// It waits for replicas.
-    pub source: bool,
-    /// It acknowledges what it receives.
-    pub replica: bool,
 }
 
 /// What one step does. Each is idempotent: doing it twice leaves the servers as doing it once.
@@ -138,6 +134,39 @@ pub enum Action {
         /// What to start afterwards.
         start: Threads,
     },
+    /// Stops the receiver of a replica without GTID and waits until it has applied all it received, which must end here.
+    Settle {
+        /// The replica.
+        replica: InstanceKey,
+        /// The end, in the log of the old primary.
+        at: BinlogCoordinates,
+        /// How long it may take.
+        within: Duration,
+    },
+    /// Lets a settled replica without GTID replicate from another one that settled in the same place, from the end of that
+    /// one's own log, which is read when it is done. Refused once the source takes writes: its end says nothing then.
+    Align {
+        /// The replica.
+        replica: InstanceKey,
+        /// The one to be promoted.
+        source: InstanceKey,
+        /// Where both settled.
+        at: BinlogCoordinates,
+        /// What to start afterwards.
+        start: Threads,
+    },
+    /// Switches the replica's side of semi-synchronous replication, and restarts its receiver for it to take effect.
+    SetSemiSync {
+        /// The replica.
+        replica: InstanceKey,
+        /// On or off.
+        on: bool,
+    },
+    /// Opens a primary for writes that is read-only and should not be.
+    Open {
+        /// The primary.
+        server: InstanceKey,
+    },
     /// Cuts a lost replica from its source in a way that can be undone (source host `//host`).
     Detach {
         /// The replica.
@@ -188,15 +217,29 @@ pub enum Action {
         /// How the new one connects to the old one: the old one will connect so to it. None where the old one
         /// replicates from the new one already (co-primaries).
         tls: Option<Box<TlsProfile>>,
-        /// The old primary's semi-synchronous replication until now.
-        before: Sides,
-        /// And from now on.
-        after: Sides,
+        /// It acknowledged as a replica until now.
+        acked: bool,
+        /// It will.
+        acks: bool,
     },
-    /// Starts replication on the old primary, which is attached to the new one.
-    Start {
+    /// Starts the receiver of the attached old primary, without which the new one gets too few acknowledgements.
+    Acknowledge {
         /// The old primary.
         replica: InstanceKey,
+    },
+    /// Removes the replication configuration of the new primary, which is open and had stopped replicating before.
+    Forget {
+        /// The new primary.
+        server: InstanceKey,
+    },
+    /// Makes the old primary a replica for good: its commits wait for no replicas of its own, and its threads run.
+    Subordinate {
+        /// The old primary.
+        replica: InstanceKey,
+        /// Its commits waited for replicas.
+        waited: bool,
+        /// Start replication.
+        start: bool,
     },
     /// Sees that a candidate may be opened: as many replicas as its commits must wait for are connected, and the old
     /// primary still stands where it stood.
@@ -301,6 +344,15 @@ impl Kind {
     pub fn that_repairs(code: Code) -> Option<Self> {
         match code {
             Code::DeadPrimary | Code::DeadPrimaryAndSomeReplicas => Some(Self::DeadPrimary),
+            Code::DeadCoPrimary | Code::DeadCoPrimaryAndSomeReplicas => Some(Self::DeadCoPrimary),
+            Code::DeadIntermediate
+            | Code::DeadIntermediateAndSomeReplicas
+            | Code::DeadIntermediateWithSingleReplicaFailingToConnect
+            | Code::AllIntermediateReplicasFailingToConnectOrDead => Some(Self::DeadIntermediate),
+            Code::DeadGroupMemberWithReplicas => Some(Self::DeadGroupMember),
+            Code::LockedSemiSyncPrimary => Some(Self::LockedSemiSync),
+            Code::PrimaryWithTooManySemiSyncReplicas => Some(Self::TooManySemiSync),
+            Code::NoWritablePrimary => Some(Self::NonWritablePrimary),
             _ => None,
         }
     }
@@ -373,6 +425,11 @@ impl Plan {
         self.steps.iter().find(|step| matches!(step.action, Action::Promote { .. })).map_or(0, |step| step.number)
     }
 
+    /// True when the server that is replaced lived when the plan was made.
+    pub fn replaces_a_living_one(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Freeze { .. }))
+    }
+
     /// True when steps that ended so, by number, have brought what the plan is for: a new primary; a new source for at least
     /// one replica; or all that is required.
     pub fn succeeded(&self, ended: &BTreeMap<u32, Outcome>) -> bool {
@@ -380,7 +437,7 @@ impl Plan {
         match self.kind {
             kind if kind.promotes() => ended.get(&self.point_of_no_return()) == Some(&Outcome::Done),
             Kind::DeadIntermediate | Kind::DeadGroupMember => {
-                self.steps.iter().any(|step| matches!(step.action, Action::Repoint { .. }) && is_done(step))
+                self.steps.iter().any(|step| step.action.moves().is_some() && is_done(step))
             }
             _ => {
                 let is_over = |step: &Step| matches!(ended.get(&step.number), Some(Outcome::Done | Outcome::Skipped));
@@ -399,14 +456,28 @@ impl Action {
         !matches!(self, Self::RunHooks(_) | Self::Approach { .. } | Self::Publish { .. } | Self::Downtime { .. })
     }
 
+    /// Returns the replica that it gives a new source, and that source.
+    pub fn moves(&self) -> Option<(&InstanceKey, &InstanceKey)> {
+        match self {
+            Self::Repoint { replica, source, .. }
+            | Self::Align { replica, source, .. }
+            | Self::Relocate { replica, to: source, .. } => Some((replica, source)),
+            _ => None,
+        }
+    }
+
     /// Returns the server it concerns, if it is one.
     pub fn server(&self) -> Option<&InstanceKey> {
         match self {
             Self::RunHooks(_) => None,
             Self::StopReceiver { replica, .. }
             | Self::Repoint { replica, .. }
+            | Self::Settle { replica, .. }
+            | Self::Align { replica, .. }
+            | Self::SetSemiSync { replica, .. }
             | Self::Relocate { replica, .. }
-            | Self::Start { replica }
+            | Self::Acknowledge { replica }
+            | Self::Subordinate { replica, .. }
             | Self::Detach { replica } => Some(replica),
             Self::CatchUp { candidate, .. }
             | Self::Drain { candidate, .. }
@@ -416,7 +487,9 @@ impl Action {
             Self::Fence { server, .. }
             | Self::Freeze { server, .. }
             | Self::Attach { server, .. }
+            | Self::Forget { server }
             | Self::Promote { server, .. }
+            | Self::Open { server }
             | Self::Downtime { server, .. } => Some(server),
             Self::Publish { primary } => Some(primary),
             Self::Return(homecoming) => Some(homecoming.server()),
@@ -441,6 +514,15 @@ impl fmt::Display for Action {
             }
             Self::Repoint { replica, source, .. } => write!(out, "let {replica} replicate from {source}"),
             Self::Return(homecoming) => write!(out, "{homecoming}"),
+            Self::Settle { replica, at, .. } => write!(out, "let {replica} apply all it received, which ends at {at}"),
+            Self::Align { replica, source, .. } => {
+                write!(out, "let {replica} replicate from {source}, from the end of its log")
+            }
+            Self::SetSemiSync { replica, on: true } => {
+                write!(out, "switch semi-synchronous replication on at {replica}")
+            }
+            Self::SetSemiSync { replica, .. } => write!(out, "switch semi-synchronous replication off at {replica}"),
+            Self::Open { server } => write!(out, "let {server} accept writes"),
             Self::Detach { replica } => write!(out, "detach {replica} from its source"),
             Self::Approach { candidate, primary, .. } => {
                 write!(out, "wait until {candidate} follows {primary} closely")
@@ -451,7 +533,10 @@ impl fmt::Display for Action {
                 write!(out, "let {candidate} apply all that {primary} executed")
             }
             Self::Attach { server, source, .. } => write!(out, "configure {server} as a replica of {source}"),
-            Self::Start { replica } => write!(out, "start replication on {replica}"),
+            Self::Forget { server } => write!(out, "let {server} forget its source"),
+            Self::Acknowledge { replica } => write!(out, "start the receiver of {replica}: it acknowledges"),
+            Self::Subordinate { replica, start: true, .. } => write!(out, "start replication on {replica}"),
+            Self::Subordinate { replica, .. } => write!(out, "leave {replica} as it is, a replica"),
             Self::Ready { candidate, primary, acks: Some(acks), .. } => write!(
                 out,
                 "let commits on {candidate} wait for {} replicas, see them connected and {primary} standing still",

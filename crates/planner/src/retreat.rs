@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use topology::{InstanceKey, ServerUuid};
 
-use crate::{Acks, Action, Outcome, Plan, Sides, Step, Threads};
+use crate::{Acks, Action, Outcome, Plan, Step, Threads};
 
 /// Something that is done to take back what a step did, or may have done. Each is idempotent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +52,24 @@ pub enum Undo {
         /// What ran on it.
         start: Threads,
     },
+    /// Let the primary commit as fast as it can.
+    ReleaseBrake {
+        /// The primary.
+        primary: InstanceKey,
+    },
+    /// Let the candidate go on replicating.
+    FollowAgain {
+        /// The candidate.
+        candidate: InstanceKey,
+    },
     /// Make the old primary replicate from nobody.
     Detach {
         /// The old primary.
         server: InstanceKey,
         /// It did not replicate before.
         forget_source: bool,
-        /// Its semi-synchronous replication as it was.
-        sides: Sides,
+        /// It acknowledged as a replica.
+        acked: bool,
     },
     /// Let a candidate's commits wait as they did.
     RestoreAcks {
@@ -87,13 +97,16 @@ pub fn retreat(plan: &Plan, begun: &BTreeSet<u32>, ended: &BTreeMap<u32, Outcome
             _ => stages.push((step.stage, vec![undo])),
         }
     }
-    stages.into_iter().map(|(_, undos)| undos).collect()
+    let mut undos: Vec<Vec<Undo>> = stages.into_iter().map(|(_, undos)| undos).collect();
+    // MySQL takes a second to end waiting for replicas; writes must not wait for that.
+    undos.sort_by_key(|undos| undos.iter().any(|undo| matches!(undo, Undo::RestoreAcks { .. })));
+    undos
 }
 
 fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> Option<Undo> {
     let lives = plan.steps.iter().any(|step| matches!(step.action, Action::Freeze { .. }));
     let undo = match &step.action {
-        Action::StopReceiver { replica, .. } => {
+        Action::StopReceiver { replica, .. } | Action::Settle { replica, .. } => {
             Undo::StartReceiver { replica: replica.clone(), only_if_it_answers: outcome != Some(Outcome::Done) }
         }
         Action::Promote { server, .. } if lives => Undo::Close { server: server.clone(), primary: plan.failed.clone() },
@@ -107,9 +120,11 @@ fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> 
         Action::Relocate { replica, from, start, .. } => {
             Undo::MoveBack { replica: replica.clone(), to: from.clone(), start: *start }
         }
-        Action::Attach { server, tls, before, .. } => {
-            Undo::Detach { server: server.clone(), forget_source: tls.is_some(), sides: *before }
+        Action::Attach { server, tls, acked, .. } => {
+            Undo::Detach { server: server.clone(), forget_source: tls.is_some(), acked: *acked }
         }
+        Action::Approach { primary, .. } => Undo::ReleaseBrake { primary: primary.clone() },
+        Action::FollowToEnd { candidate, .. } => Undo::FollowAgain { candidate: candidate.clone() },
         Action::Ready { candidate, acks: Some(_), before, .. } => {
             Undo::RestoreAcks { candidate: candidate.clone(), acks: *before }
         }

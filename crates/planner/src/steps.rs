@@ -1,6 +1,9 @@
 //! Putting a plan together, stage by stage.
 
-use crate::{Action, Step};
+use analysis::{Policy, Testimony};
+use topology::{Instance, ThreadState};
+
+use crate::{Action, Lost, Step, Threads};
 
 /// Steps in the making, numbered as they come.
 #[derive(Default)]
@@ -26,4 +29,21 @@ impl Steps {
             self.list.push(Step { number, stage: self.stage, required, action });
         }
     }
+
+    /// Detaches lost replicas that answer, where that is configured, and puts all of them into downtime.
+    pub(crate) fn give_up(&mut self, policy: &Policy, lost: &[Lost]) {
+        if policy.detach_lost {
+            let reachable = lost.iter().filter(|lost| lost.is_reachable);
+            self.stage(false, reachable.map(|lost| Action::Detach { replica: lost.key.clone() }));
+        }
+        let lasts = policy.lost_downtime;
+        self.stage(false, lost.iter().map(|lost| Action::Downtime { server: lost.key.clone(), lasts }));
+    }
+}
+
+/// A receiver that an operator stopped stays stopped; so does an applier that was stopped without an error.
+pub(crate) fn threads_to_start(replica: &Instance) -> Threads {
+    let Some(channel) = replica.channel() else { return Threads::BOTH };
+    let applier_stopped = channel.applier == ThreadState::Stopped && channel.applier_errno == 0;
+    Threads { receiver: Testimony::of(channel) != Testimony::Silent, applier: !applier_stopped }
 }

@@ -1,10 +1,10 @@
 //! Another server becomes the primary while the old one lives.
 //!
 //! Order: hooks that may refuse → the candidate follows closely → those siblings move below it that the old primary can do
-//! without for its acknowledgements → **freeze** → the candidate applies the rest, while the old primary is configured as its
-//! replica → where acknowledgements are still lacking, the other siblings move, and the old primary starts → as many
-//! replicas as its commits must wait for are connected, and the old primary still stands still → **open** → whatever is left,
-//! and hooks. Between freeze and open nobody takes writes, so all that can be done outside of that is.
+//! without for its acknowledgements → **freeze** → the candidate applies the rest → where acknowledgements are lacking, the
+//! other siblings move, and the old primary is attached and receives → as many replicas as commits must wait for are
+//! connected, and the old primary still stands still → **open** → the old primary is attached, and whatever is left; hooks.
+//! Between freeze and open nobody takes writes, so all that can be done outside of that is.
 
 mod obstacle;
 
@@ -13,11 +13,11 @@ use topology::{GtidSet, Instance, InstanceKey, Snapshot, ThreadState, Version, W
 
 pub use obstacle::Obstacle;
 
-use crate::dead_primary::{cannot_follow, threads_to_start};
-use crate::steps::Steps;
+use crate::candidate;
+use crate::dead_primary::cannot_follow;
+use crate::steps::{Steps, threads_to_start};
 use crate::{
-    Acks, Action, Certificate, Choice, Context, Decision, Hold, HookList, Kind, Lost, Plan, Rejection, Sides, Verdict,
-    lint,
+    Acks, Action, Certificate, Choice, Context, Decision, Hold, HookList, Kind, Lost, Plan, Rejection, Verdict, lint,
 };
 
 /// What somebody who wants another primary says.
@@ -151,26 +151,33 @@ impl<'a> Takeover<'a> {
         let (primary, candidate) = (self.primary.key.clone(), self.candidate.key.clone());
         let budget = self.policy.write_block;
         steps.stage(true, [Action::Freeze { server: primary.clone(), uuid: self.primary.uuid.clone(), budget }]);
-        steps.stage(true, [Action::FollowToEnd { candidate: candidate.clone(), primary: primary.clone() }]);
-        steps.same_stage(true, [self.attach()]);
+        let follow = Action::FollowToEnd { candidate: candidate.clone(), primary: primary.clone() };
+        let acks = Some(acks_of(&self.primary.semi_sync)).filter(|acks| acks.enabled);
+        let before = acks_of(&self.candidate.semi_sync);
+        let ready = Action::Ready { candidate: candidate.clone(), primary: primary.clone(), acks, before };
+        let promote = Action::Promote { server: candidate, writable: true, semi_sync: false };
+        steps.stage(true, [follow]);
         if self.lacks_acks {
-            steps.stage(true, self.late.iter().map(|late| self.relocate(late.replica)));
-            let start = [Action::Start { replica: primary.clone() }];
-            if self.late.is_empty() { steps.stage(true, start) } else { steps.same_stage(true, start) }
+            steps.same_stage(true, [self.attach()]);
+            steps.same_stage(true, self.late.iter().map(|late| self.relocate(late.replica)));
+            // Only now: on MariaDB a source must have all that its replica has.
+            steps.stage(true, [Action::Acknowledge { replica: primary }, ready]);
+            steps.stage(true, [promote]);
+        } else {
+            steps.same_stage(true, [ready]);
+            steps.stage(true, [promote]);
+            // As long as the new primary knows it, its account is taken over.
+            steps.same_stage(true, [self.attach()]);
         }
-        let semi_sync = &self.primary.semi_sync;
-        let acks = Some(acks(semi_sync)).filter(|acks| acks.enabled);
-        let before = self::acks(&self.candidate.semi_sync);
-        steps.stage(true, [Action::Ready { candidate: candidate.clone(), primary, acks, before }]);
-        steps.stage(true, [Action::Promote { server: candidate, writable: true, semi_sync: semi_sync.source.enabled }]);
     }
 
     fn afterwards(&self, steps: &mut Steps) {
         steps.stage(true, [Action::Publish { primary: self.candidate.key.clone() }]);
+        steps.same_stage(false, [Action::Forget { server: self.candidate.key.clone() }]);
+        let (replica, waited) = (self.primary.key.clone(), self.primary.semi_sync.source.enabled);
+        // One that the new primary cannot do without cannot be left stopped.
+        steps.same_stage(false, [Action::Subordinate { replica, waited, start: self.auto || self.lacks_acks }]);
         if !self.lacks_acks {
-            if self.auto {
-                steps.same_stage(false, [Action::Start { replica: self.primary.key.clone() }]);
-            }
             steps.same_stage(false, self.late.iter().map(|late| self.relocate(late.replica)));
         }
         if self.with_hooks {
@@ -192,7 +199,7 @@ impl<'a> Takeover<'a> {
     /// The old primary takes the part that the candidate had: it acknowledges if that did, or if it is needed for it.
     fn attach(&self) -> Action {
         let semi_sync = &self.primary.semi_sync;
-        let before = Sides { source: semi_sync.source.enabled, replica: semi_sync.replica.enabled };
+        let acked = semi_sync.replica.enabled;
         let acknowledges = semi_sync.source.enabled
             && semi_sync.replica.available
             && (self.lacks_acks || self.candidate.semi_sync.replica.enabled);
@@ -202,8 +209,8 @@ impl<'a> Takeover<'a> {
             server: self.primary.key.clone(),
             source: self.candidate.key.clone(),
             tls: tls.filter(|_| !is_attached),
-            before,
-            after: Sides { source: false, replica: before.replica || acknowledges },
+            acked,
+            acks: acked || acknowledges,
         }
     }
 }
@@ -264,9 +271,7 @@ fn choose(
             candidate.rejections.extend(cannot_take_over(snapshot, facts, primary, replica));
         }
     }
-    choice.candidates.sort_by(|one, two| {
-        (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
-    });
+    candidate::rank(&mut choice.candidates);
     choice.donor = None;
     choice.chosen = choice.candidates.first().filter(|best| best.rejections.is_empty()).map(|best| best.key.clone());
     match designated {
@@ -413,7 +418,7 @@ fn acknowledges(replica: &Instance) -> bool {
 }
 
 /// Returns how the commits of a server wait for replicas.
-fn acks(semi_sync: &topology::SemiSync) -> Acks {
+fn acks_of(semi_sync: &topology::SemiSync) -> Acks {
     Acks {
         enabled: semi_sync.source.enabled,
         wait_count: semi_sync.wait_count.max(1),

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use analysis::{ClusterFilter, DataLoss, KeyFilter, Policy};
 use goldenscript::{ArgumentConsumer, Command};
-use planner::{Context, Decision, Kind, PastRecovery, Request};
+use planner::{Context, Decision, Fault, Kind, PastRecovery, Request, Undo, Wish};
 use topology::{
-    Binlog, Channel, Declared, Demoted, Downtime, Flavor, Graph, Gtid, GtidMode, GtidSet, Instance, InstanceKey,
-    Maintenance, NodeSays, NodeView, ProbeFailure, RegisteredRule, SemiSyncRole, ServerUuid, Snapshot, ThreadState,
-    Timestamp, Unreachable, Version, Watched, WritePolicy,
+    Binlog, BinlogCoordinates, Channel, Declared, Demoted, Downtime, Flavor, Graph, GroupMember, GroupMembership, Gtid,
+    GtidMode, GtidSet, Instance, InstanceKey, Maintenance, NodeSays, NodeView, ProbeFailure, RegisteredRule,
+    SemiSyncRole, ServerUuid, Snapshot, ThreadState, Timestamp, Unreachable, Version, Watched, WritePolicy,
 };
 
 type Failure = Box<dyn Error>;
@@ -47,11 +47,12 @@ struct Story {
 impl Default for Story {
     fn default() -> Self {
         let recovers_primary = ClusterFilter::new(|_| true);
+        let recovers_intermediate = ClusterFilter::new(|_| true);
         Self {
             now: Timestamp::from_secs(1000),
             servers: BTreeMap::new(),
             declared: Declared::default(),
-            policy: Policy { recovers_primary, ..Policy::default() },
+            policy: Policy { recovers_primary, recovers_intermediate, ..Policy::default() },
             past: Vec::new(),
             voters: 1,
             looked: BTreeMap::new(),
@@ -79,6 +80,9 @@ impl goldenscript::Runner for Story {
             "look" => self.look(&mut args),
             "lose" => self.lose(&mut args)?,
             "demoted" => self.demoted(&mut args)?,
+            "replicate" => self.replicate(&mut args)?,
+            "group" => self.group(&mut args)?,
+            "revive" => self.revive(&mut args)?,
             "downtime" => self.downtime(&mut args)?,
             "maintenance" => self.maintenance(&mut args)?,
             "rule" => self.rule(&mut args)?,
@@ -99,6 +103,8 @@ impl goldenscript::Runner for Story {
             }
             "diagnose" => self.diagnose(),
             "decide" => self.decide(&mut args)?,
+            "suppose" => self.suppose(&mut args)?,
+            "takeover" => self.takeover(&mut args)?,
             "explain" => self.explain()?,
             "receivers" => self.receivers(),
             other => return Err(format!("unknown command {other}").into()),
@@ -161,6 +167,7 @@ impl Story {
                 instance.semi_sync.waiting_sessions = Some(0);
                 let on = semi_sync > 0;
                 instance.semi_sync.source = SemiSyncRole { available: on, enabled: on, active: on, new_names: true };
+                instance.semi_sync.replica.available = on;
             } else {
                 instance.channels.push(channel(&primary, is_mariadb));
                 let on = semi_sync > 0;
@@ -176,6 +183,48 @@ impl Story {
             };
             self.servers.insert(server.clone(), watched);
         }
+        Ok(String::new())
+    }
+
+    /// Servers replicate from another one, as they did from their source before: the tree beyond the first tier, and rings.
+    fn replicate(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let source = key(lookup(args, "from").ok_or("from=?")?);
+        for name in args.next_pos().ok_or("who?")?.value.split(',') {
+            self.change(&key(name), |instance| {
+                let is_mariadb = instance.version.is_mariadb();
+                let old = instance.channels.pop().unwrap_or_else(|| channel(&source, is_mariadb));
+                instance.channels.push(Channel { source: source.clone(), ..old });
+            })?;
+        }
+        Ok(String::new())
+    }
+
+    /// Servers form a replication group, the first being its primary; the others replicate by the group alone.
+    fn group(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let members: Vec<InstanceKey> = args.next_pos().ok_or("who?")?.value.split(',').map(key).collect();
+        for (position, member) in members.iter().enumerate() {
+            let other = |other: &&InstanceKey| *other != member;
+            let as_member = |other: &InstanceKey| GroupMember { key: other.clone(), is_primary: *other == members[0] };
+            let others = members.iter().filter(other).map(as_member).collect();
+            self.change(member, |instance| {
+                instance.channels.clear();
+                instance.group = Some(GroupMembership {
+                    name: "00000000-0000-0000-0000-00000000000a".to_owned(),
+                    single_primary: true,
+                    state: "ONLINE".to_owned(),
+                    is_primary: position == 0,
+                    members: others,
+                });
+            })?;
+        }
+        Ok(String::new())
+    }
+
+    /// A server answers again.
+    fn revive(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let server = key(&args.next_pos().ok_or("who?")?.value);
+        let watched = self.servers.get_mut(&server).ok_or("who?")?;
+        (watched.failure, watched.failing_since, watched.failures, watched.seen) = (None, None, 0, Some(self.now));
         Ok(String::new())
     }
 
@@ -223,6 +272,11 @@ impl Story {
         let settings = args.rest().into_iter().map(|arg| (arg.key.clone().unwrap_or_default(), arg.value.clone()));
         for (name, value) in settings.collect::<Vec<_>>() {
             let now = self.now;
+            if name == "still-since" {
+                let since = Timestamp::from_secs(value.parse()?);
+                self.servers.get_mut(&server).ok_or("who?")?.unchanged_since = Some(since);
+                continue;
+            }
             if name == "receivers-restarted" {
                 self.servers.get_mut(&server).ok_or("who?")?.receivers_restarted = Some(now);
                 continue;
@@ -363,13 +417,14 @@ impl Story {
         let cluster = format!("{}:3306", args.next_pos().ok_or("which cluster?")?.value);
         let secs_ago: u64 = args.lookup_parse("secs-ago")?.unwrap_or(0);
         let promoted = lookup(args, "promoted").map(key);
+        let kind = Kind::from_name(lookup(args, "kind").unwrap_or("DeadPrimary")).ok_or("what kind?")?;
         let id = i64::try_from(self.past.len())? + 1;
         self.past.insert(
             0,
             PastRecovery {
                 id,
                 uid: format!("recovery-{id}"),
-                kind: Kind::DeadPrimary,
+                kind,
                 cluster,
                 changed_servers: promoted.is_some(),
                 successor: promoted,
@@ -388,6 +443,14 @@ impl Story {
                     let on = value == "true";
                     self.policy.recovers_primary = ClusterFilter::new(move |_| on);
                 }
+                Some("automated-intermediate") => {
+                    let on = value == "true";
+                    self.policy.recovers_intermediate = ClusterFilter::new(move |_| on);
+                }
+                Some("exact-semi-sync") => self.policy.exact_semi_sync = value == "true",
+                Some("unlock-semi-sync") => self.policy.unlock_semi_sync = value == "true",
+                Some("recover-non-writable") => self.policy.recover_non_writable = value == "true",
+                Some("only-other-co-primary") => self.policy.only_other_co_primary = value == "true",
                 Some("never-promote") => self.policy.never_promote = KeyFilter::new(move |key| key.host == value),
                 Some("grace-secs") => self.policy.restart_grace = Duration::from_secs(value.parse()?),
                 Some("same-data-center") => self.policy.same_data_center = value == "true",
@@ -438,6 +501,7 @@ impl Story {
         let request = Request {
             candidate: lookup(args, "candidate").map(key),
             skip_hooks: true,
+            command: lookup(args, "command").unwrap_or("").to_owned(),
             forced: lookup(args, "forced").is_some(),
         };
         let snapshot = self.snapshot();
@@ -455,6 +519,51 @@ impl Story {
             Decision::Hold(hold) => format!("hold: {hold}\n").replace(":3306", ""),
             Decision::Act(plan) => render(&plan),
         })
+    }
+
+    /// The fleet becomes what it is supposed to be.
+    fn suppose(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let mut faults = Vec::new();
+        for arg in args.rest() {
+            faults.push(match arg.key.as_deref() {
+                Some("kill") => Fault::Kill(key(&arg.value)),
+                Some("cut") => Fault::Cut(arg.value.clone()),
+                Some("stop-replication") => Fault::StopReplication(key(&arg.value)),
+                other => return Err(format!("what is {other:?}?").into()),
+            });
+        }
+        match planner::suppose(&self.snapshot(), &faults) {
+            Err(impossible) => Ok(format!("{impossible}\n")),
+            Ok(supposed) => {
+                let servers = supposed.watched.into_iter().map(|(key, watched)| (key, watched.as_ref().clone()));
+                self.servers = servers.collect();
+                Ok(self.diagnose())
+            }
+        }
+    }
+
+    /// Somebody wants another primary. With `dies-in=N`, the way back from a takeover that was given up in step N.
+    fn takeover(&self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        let designated = args.next_pos().map(|arg| key(&arg.value));
+        let wish = Wish { designated, auto: lookup(args, "auto").is_some() };
+        let dies_in: Option<u32> = args.lookup_parse("dies-in")?;
+        let snapshot = self.snapshot();
+        let graph = Graph::of(&snapshot);
+        let diagnosis = analysis::diagnose_one(&snapshot, &graph, &self.policy, &key("db1")).ok_or("who?")?;
+        let request = Request { skip_hooks: lookup(args, "hooks").is_none(), ..Request::default() };
+        let running = lookup(args, "running");
+        let context =
+            Context { snapshot: &snapshot, policy: &self.policy, past: &self.past, running, request: &request };
+        let plan = match planner::takeover(&diagnosis.facts, context, &wish) {
+            Decision::Hold(hold) => return Ok(format!("hold: {hold}\n").replace(":3306", "")),
+            Decision::Act(plan) => plan,
+        };
+        let Some(step) = dies_in else { return Ok(render(&plan)) };
+        let mut text = format!("in: {}\n", plan.steps[step as usize - 1].action);
+        for undo in planner::retreat(&plan, &(1..=step).collect(), &BTreeMap::new()).into_iter().flatten() {
+            writeln!(text, "  {}", short(&undo))?;
+        }
+        Ok(text.replace(":3306", ""))
     }
 
     fn explain(&self) -> Result<String, Failure> {
@@ -495,8 +604,10 @@ impl Story {
 }
 
 fn render(plan: &planner::Plan) -> String {
-    let certificate = plan.certificate.as_ref().map(ToString::to_string).unwrap_or_default();
-    let mut text = format!("promote {}; {certificate}\n", plan.successor.host);
+    let mut text = match &plan.certificate {
+        Some(certificate) => format!("promote {}; {certificate}\n", plan.successor.host),
+        None => format!("{:?} → {}\n", plan.kind, plan.successor.host),
+    };
     for lost in &plan.lost {
         writeln!(text, "lose {}: {}", lost.key, lost.why).unwrap();
     }
@@ -506,12 +617,28 @@ fn render(plan: &planner::Plan) -> String {
     text.replace(":3306", "")
 }
 
+fn short(undo: &Undo) -> String {
+    match undo {
+        Undo::StartReceiver { replica, .. } => format!("start the receiver of {replica}"),
+        Undo::Disown { server } => format!("disown {server}"),
+        Undo::Close { server, .. } => format!("close {server}, or leave all as it is"),
+        Undo::Unfence { server, .. } => format!("unfence {server}"),
+        Undo::Thaw { server, .. } => format!("open {server}"),
+        Undo::MoveBack { replica, to, .. } => format!("move {replica} below {to}"),
+        Undo::ReleaseBrake { primary } => format!("release the brake of {primary}"),
+        Undo::FollowAgain { candidate } => format!("start {candidate}"),
+        Undo::Detach { server, .. } => format!("detach {server}"),
+        Undo::RestoreAcks { candidate, .. } => format!("no waiting on {candidate}"),
+    }
+}
+
 fn healthy(server: &InstanceKey, is_mariadb: bool) -> Instance {
     let version = if is_mariadb { "10.11.19-MariaDB" } else { "9.7.4" };
     Instance {
         key: server.clone(),
         uuid: if is_mariadb { None } else { ServerUuid::new(&uuid(server)) },
         server_id: number(server),
+        credentials_available: true,
         uptime_secs: 86_400,
         version: Version::parse(version, ""),
         writes: WritePolicy::ReadOnly,
@@ -549,6 +676,8 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         "executed" => instance.gtid.executed = GtidSet::parse(value).unwrap(),
         "purged" => instance.gtid.purged = GtidSet::parse(value).unwrap(),
         "uptime" => instance.uptime_secs = value.parse().unwrap(),
+        "account" => instance.credentials_available = value == "true",
+        "can-acknowledge" => instance.semi_sync.replica.available = value == "true",
         "filters" => instance.channels[0].has_filters = value == "true",
         "acknowledged" => instance.semi_sync.acknowledged = value.parse().unwrap(),
         "unacknowledged" => instance.semi_sync.unacknowledged = value.parse().unwrap(),
@@ -569,6 +698,12 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         "applier-errno" => instance.channels[0].applier_errno = value.parse().unwrap(),
         "delay-secs" => instance.channels[0].delay_secs = value.parse().unwrap(),
         "auto-position" => instance.channels[0].auto_position = value == "true",
+        "detached" => instance.channels.clear(),
+        "read" => instance.channels[0].read = BinlogCoordinates::new("binlog.000002", value.parse().unwrap()),
+        "applied-to" => instance.channels[0].executed = BinlogCoordinates::new("binlog.000002", value.parse().unwrap()),
+        "acknowledging" => instance.semi_sync.replica.active = value == "true",
+        "priority" => instance.semi_sync.priority = value.parse().unwrap(),
+        "group-state" => value.clone_into(&mut instance.group.as_mut().unwrap().state),
         "retrieved" => instance.channels[0].retrieved = GtidSet::parse(value).unwrap(),
         other => panic!("unknown fact {other}"),
     }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use cli::{Credentials, Failure, Http, Mode, Program, ServerArgs, Transport, TransportError};
+use cli::{Credentials, Failure, Http, Mode, Program, ServerArgs, Transport};
 use config::{Config, Loaded};
 
-use crate::configuration::Files;
+use server::configuration::Files;
+use server::farm::{Farm, InProcess};
+
 use crate::service;
 
 /// Runs the command of `arguments` and prints its result.
@@ -19,19 +21,22 @@ pub async fn run(mut arguments: ServerArgs, files: Files, loaded: Loaded) -> any
         println!("{}", config.dump_json());
         return Ok(());
     }
-    if config.raft.enabled && !arguments.ignore_raft_setup {
+    if config.raft.enabled && !arguments.ignore_raft_setup && arguments.snapshot.is_none() {
         bail!(
             "RaftEnabled is set, and this program is about one node: orchestrator-client asks the one that leads; \
              -ignore-raft-setup runs the command here"
         );
     }
     arguments.options.default_port = config.topology_access.default_port;
+    if let Some(path) = arguments.snapshot.take() {
+        return perform(&arguments, &Farm::open(&path, config)?).await;
+    }
     match running_service(&config).await {
         Some(service) => perform(&arguments, &service).await,
         None => {
             let manager = service::start(files, config, manager::Mode::OneCommand, None).await?;
             let router = api::router_for_this_process(manager.clone(), api::Metrics::install());
-            let outcome = perform(&arguments, &InProcess(router)).await;
+            let outcome = perform(&arguments, &InProcess::of(router)).await;
             manager.stop(Duration::from_secs(5)).await;
             outcome
         }
@@ -40,7 +45,6 @@ pub async fn run(mut arguments: ServerArgs, files: Files, loaded: Loaded) -> any
 
 async fn perform(arguments: &ServerArgs, transport: &impl Transport) -> anyhow::Result<()> {
     let result = match &arguments.mode {
-        Mode::Explain(cluster) => cli::explain(cluster, transport).await,
         Mode::Command(name) => {
             cli::run(Program::Orchestrator, name, &arguments.options, transport).await.map(|outcome| outcome.stdout)
         }
@@ -67,15 +71,4 @@ async fn running_service(config: &Config) -> Option<Http> {
     let url = format!("{scheme}://{host}:{port}{}", config.listen.url_prefix);
     let service = Http::new(&url, Credentials { basic, header: None }).ok()?;
     service.answers().await.then_some(service)
-}
-
-/// The API within this process.
-struct InProcess(axum::Router);
-
-impl Transport for InProcess {
-    async fn get(&self, path_and_query: &str) -> Result<(u16, Vec<u8>), TransportError> {
-        let path = format!("/api/{}", path_and_query.trim_start_matches('/'));
-        let answer = api::get(&self.0, &path).await;
-        answer.map_err(|error| TransportError::BadUrl { url: path, why: error.to_string() })
-    }
 }

@@ -25,12 +25,19 @@ impl Surroundings for Machine {
 #[derive(Clone, Debug)]
 pub struct Files {
     named: Option<PathBuf>,
+    /// Look in the usual places where none is named.
+    usual: bool,
 }
 
 impl Files {
     /// Returns the file that was named or, without one, the usual places.
     pub fn new(named: Option<PathBuf>) -> Self {
-        Self { named }
+        Self { named, usual: true }
+    }
+
+    /// Returns the file that was named or, without one, none: what is said of a file must not depend on where it is said.
+    pub fn only(named: Option<PathBuf>) -> Self {
+        Self { named, usual: false }
     }
 
     /// Reads the configuration.
@@ -55,7 +62,8 @@ impl Files {
         match &self.named {
             Some(path) => files.push(read(path)?),
             None => {
-                for path in USUAL.map(Path::new).into_iter().filter(|path| path.exists()) {
+                let usual = USUAL.map(Path::new).into_iter().filter(|path| self.usual && path.exists());
+                for path in usual {
                     files.push(read(path)?);
                 }
             }

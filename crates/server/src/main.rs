@@ -5,13 +5,12 @@
 use std::process::ExitCode;
 
 mod command;
-mod configuration;
 mod logging;
 mod service;
 
 use cli::{Mode, ServerArgs, UsageError, Verbosity};
 use config::Loaded;
-use configuration::Files;
+use server::configuration::Files;
 
 fn main() -> ExitCode {
     let arguments = match ServerArgs::parse(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()))
@@ -42,7 +41,8 @@ fn misused(error: &UsageError) -> ExitCode {
 
 /// Does what needs a configuration.
 fn configured(arguments: ServerArgs) -> ExitCode {
-    let files = Files::new(arguments.config.clone());
+    let named = arguments.config.clone();
+    let files = if arguments.snapshot.is_some() { Files::only(named) } else { Files::new(named) };
     let loaded = match files.load() {
         Ok(loaded) => loaded,
         Err(error) => {

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::{self, Files};
+use server::configuration::{self, Files};
 
 /// How long a stop may take: running steps are finished or left to the journal.
 const GRACE: Duration = Duration::from_secs(10);

@@ -129,6 +129,13 @@ pub struct Declared {
     pub watched: Arc<BTreeSet<InstanceKey>>,
     /// Tags by instance, `name` to `value`.
     pub tags: BTreeMap<InstanceKey, BTreeMap<String, String>>,
+    /// Pools by name, with the instances in each.
+    #[serde(default)]
+    pub pools: BTreeMap<String, BTreeSet<InstanceKey>>,
+    /// Names of the clusters of these instances, where somebody else named them: a file that was read. Empty in a manager
+    /// that watches servers.
+    #[serde(default)]
+    pub cluster_names: BTreeMap<InstanceKey, String>,
     /// True while an operator has disabled all automatic recoveries.
     pub recoveries_disabled: bool,
     /// Names of clusters in which a recovery is running.

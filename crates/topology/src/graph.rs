@@ -7,7 +7,7 @@ use crate::{InstanceKey, Snapshot};
 /// A connected replication graph.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cluster {
-    /// Its name: `host:port` of its head.
+    /// Its name: `host:port` of its head, or what the snapshot brings ([`crate::Declared::cluster_names`]).
     pub name: String,
     /// The head: the instance at the top of the tree; of co-primaries the writable one, else the smaller key.
     pub head: InstanceKey,
@@ -130,6 +130,7 @@ impl Graph {
             let cluster = self.cluster_from(snapshot, members.into_iter().collect());
             self.clusters.push(cluster);
         }
+        self.take_given_names(snapshot);
         self.clusters.sort_by(|one, two| one.head.cmp(&two.head));
         for (index, cluster) in self.clusters.iter().enumerate() {
             for key in &cluster.members {
@@ -138,6 +139,30 @@ impl Graph {
         }
         for head in self.clusters.iter().map(|cluster| cluster.head.clone()).collect::<Vec<_>>() {
             self.measure_depths(&head);
+        }
+    }
+
+    /// Gives clusters the names that the snapshot brings for them: those on which all named members agree, and that no
+    /// other cluster has or is given.
+    fn take_given_names(&mut self, snapshot: &Snapshot) {
+        let given = |cluster: &Cluster| {
+            let mut names = cluster.members.iter().filter_map(|key| snapshot.declared.cluster_names.get(key));
+            let first = names.next().filter(|name| !name.is_empty())?;
+            names.all(|name| name == first).then(|| first.clone())
+        };
+        let names: Vec<Option<String>> = self.clusters.iter().map(given).collect();
+        let mut claims: BTreeMap<String, usize> = BTreeMap::new();
+        for (cluster, name) in self.clusters.iter().zip(&names) {
+            let both = BTreeSet::from([Some(&cluster.name), name.as_ref()]);
+            both.into_iter().flatten().for_each(|name| *claims.entry(name.clone()).or_default() += 1);
+        }
+        for (cluster, name) in self.clusters.iter_mut().zip(names) {
+            if let Some(name) = name.filter(|name| claims[name] == 1) {
+                if cluster.alias == cluster.name {
+                    cluster.alias.clone_from(&name);
+                }
+                cluster.name = name;
+            }
         }
     }
 

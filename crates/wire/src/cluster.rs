@@ -36,6 +36,35 @@ pub struct AutomatedRecoveryFilters {
     pub recovery_ignore_hostname_filters: Vec<String>,
 }
 
+/// An instance in a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolEntry {
+    /// Name of its cluster.
+    pub cluster: String,
+    /// Alias of that.
+    pub alias: String,
+    /// The pool.
+    pub pool: String,
+    /// The instance.
+    pub instance: Key,
+}
+
+/// A promotion rule, as lists of all of them show it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PromotionRuleEntry {
+    /// Host of the instance.
+    pub hostname: String,
+    /// Its port.
+    pub port: u16,
+    /// The rule.
+    pub promotion_rule: String,
+    /// When it was last given.
+    pub last_suggested_string: String,
+    /// When it ends unless it is given again.
+    pub promotion_rule_expiry: String,
+}
+
 /// A lock on an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -19,7 +19,7 @@ mod time;
 mod value;
 
 pub use analysis::{AnalysisChangelog, ReplicationAnalysis};
-pub use cluster::{Audit, AutomatedRecoveryFilters, ClusterInfo, Maintenance};
+pub use cluster::{Audit, AutomatedRecoveryFilters, ClusterInfo, Maintenance, PoolEntry, PromotionRuleEntry};
 pub use health::{HealthStatus, NodeHealth, RaftStatus};
 pub use instance::Instance;
 pub use journal::{Executor, JournalStep, RecoveryRecord, Sentence};
@@ -31,5 +31,5 @@ pub use live::{
 pub use nodes::{Node, NodeName, Nodes};
 pub use overview::{Acks, ClusterOverview, HeldRecovery, HoldView, InstanceCounts, PassedOver, Problem, Readiness};
 pub use recovery::{BlockedRecovery, RecoveryStep, TopologyRecovery};
-pub use time::{computed_time, exact_time, row_time, zero_time};
-pub use value::{Coordinates, Empty, Envelope, Key, NullBool, NullInt, error_text};
+pub use time::{computed_time, exact_time, read_time, row_time, zero_time};
+pub use value::{Coordinates, Empty, Envelope, Key, NullBool, NullInt, error_text, read_error_text};

@@ -18,6 +18,14 @@ pub fn exact_time(moment: Timestamp) -> String {
         .map_or_else(|_| String::new(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string())
 }
 
+/// Returns the moment that `text` means, in any of these notations or with an offset of its own; without one it is UTC. None
+/// for anything else, the zero of moments that never were included.
+pub fn read_time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let exact = text.parse::<jiff::Timestamp>().or_else(|_| format!("{}Z", text.replace(' ', "T")).parse());
+    exact.ok().map(|moment| Timestamp(moment.as_microsecond())).filter(|moment| moment.0 > 0)
+}
+
 /// Returns the zero of moments that never were.
 pub fn zero_time() -> String {
     "0001-01-01T00:00:00Z".to_owned()
@@ -41,5 +49,18 @@ mod tests {
         assert_eq!(exact_time(Timestamp(1_795_370_000_000_042)), "2026-11-22T17:53:20.000042Z");
         assert_eq!(row_time(Timestamp(-1)), "1969-12-31T23:59:59Z");
         assert_eq!(row_time(Timestamp(i64::MAX)), "");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let moment = Timestamp::from_secs(1_795_370_000);
+        for text in
+            [row_time(moment), computed_time(moment), exact_time(moment), "2026-11-22T19:53:20+02:00".to_owned()]
+        {
+            assert_eq!(read_time(&text), Some(moment), "{text}");
+        }
+        for text in [zero_time().as_str(), "", "yesterday", "2026-13-01 00:00:00"] {
+            assert_eq!(read_time(text), None, "{text}");
+        }
     }
 }

@@ -139,6 +139,35 @@ pub fn error_text(text: &str) -> String {
     quoted
 }
 
+/// Returns the text that [`error_text`] shows as `shown`; a text without its quotes is itself.
+pub fn read_error_text(shown: &str) -> String {
+    let Some(inner) = shown.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return shown.to_owned() };
+    let mut text = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let escape = rest[at + 1..].chars().next();
+        let digits = match escape {
+            Some('x') => 2,
+            Some('u') => 4,
+            Some('U') => 8,
+            _ => 0,
+        };
+        let coded = rest.get(at + 2..at + 2 + digits).and_then(|code| u32::from_str_radix(code, 16).ok());
+        let (character, length) = match (escape, coded.and_then(char::from_u32)) {
+            (Some('n'), _) => ('\n', 1),
+            (Some('r'), _) => ('\r', 1),
+            (Some('t'), _) => ('\t', 1),
+            (Some('x' | 'u' | 'U'), Some(character)) => (character, 1 + digits),
+            (Some(other), _) => (other, other.len_utf8()),
+            (None, _) => ('\\', 0),
+        };
+        text.push(character);
+        rest = &rest[at + 1 + length..];
+    }
+    text + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +176,16 @@ mod tests {
     fn errors_are_quoted_and_ascii() {
         assert_eq!(error_text(""), "");
         assert_eq!(error_text("can't \"x\"\\\n\u{7f}é🦀"), r#""can't \"x\"\\\n\x7f\u00e9\U0001f980""#);
+    }
+
+    #[test]
+    fn errors_are_read_as_they_were() {
+        for text in ["", "can't \"x\"\\\n\u{7f}é🦀\t", "plain", "\\", "a\\x4", "äö"] {
+            assert_eq!(read_error_text(&error_text(text)), text);
+        }
+        assert_eq!(read_error_text("no quotes \\(111\\)"), "no quotes \\(111\\)");
+        assert_eq!(read_error_text(r#""a\x"#), r#""a\x"#);
+        assert_eq!(read_error_text(r#""a\x""#), "ax");
     }
 
     #[test]

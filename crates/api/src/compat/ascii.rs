@@ -27,6 +27,18 @@ pub(crate) fn draw(members: &[Instance], style: Style, lag: Duration) -> String 
     }
 }
 
+/// Draws the members of one cluster in brackets, with what `beside` gives for each in brackets of its own.
+pub(crate) fn draw_with(
+    members: &[Instance],
+    lag: Duration,
+    beside: impl Fn(&topology::InstanceKey) -> String,
+) -> String {
+    let drawing = draw(members, Style::Bracketed, lag);
+    let key = |instance: &Instance| topology::InstanceKey::new(instance.key.host.clone(), instance.key.port);
+    let line = |(line, (_, instance)): (&str, (String, &Instance))| format!("{line} [{}]", beside(&key(instance)));
+    drawing.lines().zip(lines(members)).map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// Returns the name column, in order, with the instance of each line.
 fn lines(members: &[Instance]) -> Vec<(String, &Instance)> {
     let tree = Tree::of(members);

@@ -1,8 +1,8 @@
 //! Clusters, locks and the audit in Orchestrator's shape.
 
 use config::Config;
-use store::{AuditRow, MaintenanceRow};
-use topology::{Cluster, Timestamp};
+use store::AuditRow;
+use topology::{Cluster, InstanceKey, Timestamp};
 use wire::{Audit, AutomatedRecoveryFilters, ClusterInfo, Key, Maintenance, row_time};
 
 /// Returns `cluster` as it is shown.
@@ -31,16 +31,16 @@ pub(crate) fn filters(config: &Config) -> AutomatedRecoveryFilters {
     }
 }
 
-/// Returns a lock as it is shown at `now`.
-pub(crate) fn maintenance(row: &MaintenanceRow, now: Timestamp) -> Maintenance {
+/// Returns the lock on `key` as it is shown at `now`.
+pub(crate) fn maintenance(key: &InstanceKey, lock: &topology::Maintenance, now: Timestamp) -> Maintenance {
     Maintenance {
-        maintenance_id: row.maintenance.id,
-        key: Key::from(&row.key),
-        begin_timestamp: row_time(row.maintenance.begins),
-        seconds_elapsed: now.since(row.maintenance.begins).as_secs(),
-        is_active: row.maintenance.ends > now,
-        owner: row.maintenance.owner.clone(),
-        reason: row.maintenance.reason.clone(),
+        maintenance_id: lock.id,
+        key: Key::from(key),
+        begin_timestamp: row_time(lock.begins),
+        seconds_elapsed: now.since(lock.begins).as_secs(),
+        is_active: lock.ends > now,
+        owner: lock.owner.clone(),
+        reason: lock.reason.clone(),
     }
 }
 

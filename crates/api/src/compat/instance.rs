@@ -7,10 +7,7 @@ use topology::{
 };
 use wire::{Coordinates, Key, NullInt, computed_time, error_text, row_time};
 
-use super::Scene;
-
-/// Orchestrator calls a check recent when it is not older than this many polls.
-const RECENT_POLLS: u32 = 5;
+use super::{RECENT_POLLS, Scene};
 
 impl Scene<'_> {
     /// Returns `key` as it is shown. Nothing when it is neither watched nor the source of anybody.

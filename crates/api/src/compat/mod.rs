@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod instance;
 pub(crate) mod raft;
+pub(crate) mod reading;
 pub(crate) mod recovery;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,9 @@ mod tests;
 use std::time::Duration;
 
 use topology::{Graph, InstanceKey, Snapshot};
+
+/// Orchestrator calls a check recent when it is not older than this many polls.
+const RECENT_POLLS: u32 = 5;
 
 /// What instances and clusters are shown from.
 #[derive(Clone, Copy)]

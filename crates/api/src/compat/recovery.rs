@@ -1,6 +1,7 @@
 //! Recoveries and detections in Orchestrator's shape.
 
 use config::Config;
+use planner::{Hold, Obstacle};
 use store::{Blocked, Detection, Narration, Recovery};
 use topology::InstanceKey;
 use wire::{
@@ -62,6 +63,20 @@ pub(crate) fn detection(row: &Detection, config: &Config) -> TopologyRecovery {
         processing_node_token: row.node.token.clone(),
         related_recovery_id: row.recovery_id,
         ..TopologyRecovery::default()
+    }
+}
+
+/// Returns why a takeover was not begun: in Orchestrator's words where it has some, which scripts look for.
+pub(crate) fn obstacle(hold: &Hold) -> String {
+    match hold {
+        Hold::Obstacle(Obstacle::NotAReplica { asked, primary }) => format!(
+            "GracefulMasterTakeover: indicated designated instance {asked} must be directly replicating from the master {primary}"
+        ),
+        Hold::Obstacle(Obstacle::NobodyNamed { primary, replicas }) => format!(
+            "GracefulMasterTakeover: target instance not indicated, auto=false, and master {primary} has {replicas} replicas. \
+             orchestrator cannot choose where to failover to. Aborting"
+        ),
+        other => other.to_string(),
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) fn routes() -> Vec<Route> {
         read("cluster/instance/{host}/{port}", members),
         read("cluster-info/{cluster}", info),
         read("cluster-info/alias/{alias}", info_by_alias),
+        read("cluster-osc-replicas/{cluster}", control_replicas),
+        read("cluster-osc-slaves/{cluster}", control_replicas),
         read("masters", primaries),
         read("master/{cluster}", primary),
     ]
@@ -61,6 +63,44 @@ async fn info_by_alias(api: Api, call: Call) -> Answer {
     let alias = call.param("alias")?;
     let found = lookup::named(&view, alias).ok_or_else(|| Error::UnknownAlias(alias.to_owned()))?;
     Reply::bare(&cluster::info(found, &api.config()))
+}
+
+/// Shows the replicas that a tool for schema changes should watch: the busiest two of the first tier in each data centre, two
+/// replicas of each of those, and two of the third tier in each data centre.
+async fn control_replicas(api: Api, call: Call) -> Answer {
+    let view = api.fresh_view();
+    let cluster = lookup::cluster(&api, &view, &call)?;
+    let config = api.config();
+    let mut members = api.scene(&view).instances(&cluster.members);
+    members.retain(|member| {
+        member.is_last_check_valid && !config.problems.schema_change_ignore.matches(&member.key.host, member.key.port)
+    });
+    members.sort_by_cached_key(|member| (std::cmp::Reverse(member.replicas.len()), member.key.clone()));
+    let of_tier = |depth| {
+        let tier: Vec<&Instance> = members.iter().filter(|member| member.replication_depth == depth).collect();
+        at_most_two_by(tier, |member| member.data_center.clone())
+    };
+    let first = of_tier(1);
+    let below = members.iter().filter(|member| first.iter().any(|source| source.key == member.master_key)).collect();
+    let below = at_most_two_by(below, |member| member.master_key.clone());
+    let mut shown: Vec<&Instance> = Vec::new();
+    for member in first.into_iter().chain(below).chain(of_tier(3)) {
+        if !shown.iter().any(|other| other.key == member.key) {
+            shown.push(member);
+        }
+    }
+    Reply::bare(&shown)
+}
+
+/// Returns the first two of each kind, in their order.
+fn at_most_two_by<K: Ord>(members: Vec<&Instance>, kind: impl Fn(&Instance) -> K) -> Vec<&Instance> {
+    let mut taken = std::collections::BTreeMap::new();
+    let is_taken = |member: &&Instance| {
+        let count: &mut u32 = taken.entry(kind(member)).or_default();
+        *count += 1;
+        *count <= 2
+    };
+    members.into_iter().filter(is_taken).collect()
 }
 
 /// Shows the writable primary of every cluster that has one.

@@ -16,6 +16,7 @@ pub(super) fn routes() -> Vec<Route> {
         read("instance/{host}/{port}", instance),
         read("instance-replicas/{host}/{port}", replicas),
         read("all-instances", all),
+        read("bulk-instances", keys),
         read("search", search),
         read("search/{text}", search),
         read("problems", problems),
@@ -44,6 +45,12 @@ async fn replicas(api: Api, call: Call) -> Answer {
 async fn all(api: Api, _call: Call) -> Answer {
     let view = api.fresh_view();
     Reply::bare(&found(&api.scene(&view), ""))
+}
+
+async fn keys(api: Api, _call: Call) -> Answer {
+    let view = api.fresh_view();
+    let shown: Vec<Key> = api.scene(&view).keys().into_iter().map(Key::from).collect();
+    Reply::list_or_null(&shown)
 }
 
 async fn search(api: Api, call: Call) -> Answer {
@@ -93,6 +100,9 @@ async fn problems(api: Api, call: Call) -> Answer {
 }
 
 async fn resolve(api: Api, call: Call) -> Answer {
+    if api.manager.only_answers() {
+        return Err(Error::OnlyAnswers);
+    }
     let view = api.view();
     let key = lookup::instance_to_show(&api, &view, call.key()?);
     let resolved = api.manager.resolve(&key).await?;

@@ -29,16 +29,18 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn maintenance(api: Api, _call: Call) -> Answer {
     let now = api.manager.now();
-    let rows = api.ask(store::Store::maintenance).await?;
-    let shown: Vec<Maintenance> =
-        rows.iter().map(|row| cluster::maintenance(row, now)).filter(|row| row.is_active).collect();
+    let declared = api.manager.declared();
+    let mut shown: Vec<Maintenance> =
+        declared.maintenance.iter().map(|(key, lock)| cluster::maintenance(key, lock, now)).collect();
+    shown.retain(|lock| lock.is_active);
+    shown.sort_by_key(|lock| lock.maintenance_id);
     Reply::bare(&shown)
 }
 
 async fn in_maintenance(api: Api, call: Call) -> Answer {
     let view = api.view();
     let key = lookup::instance_to_show(&api, &view, call.key()?);
-    match api.manager.store().declared().maintenance(&key, api.manager.now()) {
+    match api.manager.declared().maintenance(&key, api.manager.now()) {
         Some(_) => Reply::ok("true", key.to_string()),
         None => Reply::ok("false", ""),
     }

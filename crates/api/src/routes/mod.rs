@@ -5,16 +5,21 @@ mod audit;
 mod candidates;
 mod clusters;
 mod downtime;
+mod forced;
 pub(crate) mod health;
 mod instances;
 mod maintenance;
 mod meta;
 mod nodes;
 mod overview;
+mod pools;
 mod raft;
 mod recovery;
 mod replication;
 mod returning;
+mod simulation;
+mod tags;
+mod takeover;
 mod topology;
 
 use manager::View;
@@ -47,7 +52,12 @@ pub(crate) fn table() -> Vec<Route> {
         analysis::routes(),
         recovery::routes(),
         returning::routes(),
+        forced::routes(),
+        takeover::routes(),
         audit::routes(),
+        tags::routes(),
+        pools::routes(),
+        simulation::routes(),
         meta::routes(),
         crate::v2::routes(),
     ]
@@ -72,7 +82,7 @@ impl Api {
     /// Returns a view that shows everything that was declared so far: the cached one may be a moment older.
     pub(crate) fn fresh_view(&self) -> View {
         let cached = self.view();
-        let snapshot = ::topology::Snapshot { declared: self.manager.store().declared(), ..cached.snapshot.clone() };
+        let snapshot = ::topology::Snapshot { declared: self.manager.declared(), ..cached.snapshot.clone() };
         View { graph: ::topology::Graph::of(&snapshot), diagnoses: cached.diagnoses.clone(), snapshot }
     }
 }

@@ -69,7 +69,7 @@ async fn recovered(api: &Api, call: &Call, skip_hooks: bool) -> Answer {
         "" => None,
         host => Some(lookup::instance_to_change(api, &view, lookup::key(host, call.param("candidate_port")?)?)),
     };
-    let request = Request { candidate, skip_hooks, forced: true };
+    let request = Request { candidate, skip_hooks, forced: true, command: String::new() };
     let not_done = |message: String| Error::NotDone { message, details: json!(Key::from(&key)) };
     match api.manager.recover(&key, request).await {
         Ok(recovered) => match recovered.successor {
@@ -205,7 +205,7 @@ async fn enable(api: Api, _call: Call) -> Answer {
 }
 
 async fn check(api: Api, _call: Call) -> Answer {
-    let word = if api.manager.store().declared().recoveries_disabled { "disabled" } else { "enabled" };
+    let word = if api.manager.declared().recoveries_disabled { "disabled" } else { "enabled" };
     Reply::ok(format!("Global recoveries {word}"), word)
 }
 

@@ -1,23 +1,60 @@
 //! Threads of replication, and read-only.
 
-use topology::InstanceKey;
+use planner::{ReplicationRules, can_follow_by_gtid, can_replicate};
+use topology::{Instance, InstanceKey};
+use wire::Key;
 
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
 use crate::error::Error;
 use crate::lookup;
-use crate::route::{Route, write};
+use crate::route::{Route, read, write};
 
 pub(super) fn routes() -> Vec<Route> {
-    let mut routes =
-        vec![write("set-read-only/{host}/{port}", set_read_only), write("set-writeable/{host}/{port}", set_writable)];
+    let mut routes = vec![
+        read("can-replicate-from/{host}/{port}/{other_host}/{other_port}", can_replicate_from),
+        read("can-replicate-from-gtid/{host}/{port}/{other_host}/{other_port}", can_replicate_from_gtid),
+        write("set-read-only/{host}/{port}", set_read_only),
+        write("set-writeable/{host}/{port}", set_writable),
+    ];
     for name in ["replica", "slave"] {
         routes.push(write(&format!("start-{name}/{{host}}/{{port}}"), start));
         routes.push(write(&format!("stop-{name}/{{host}}/{{port}}"), stop));
         routes.push(write(&format!("restart-{name}/{{host}}/{{port}}"), restart));
     }
     routes
+}
+
+async fn can_replicate_from(api: Api, call: Call) -> Answer {
+    checked_pair(&api, &call, |_, _| Ok(()))
+}
+
+async fn can_replicate_from_gtid(api: Api, call: Call) -> Answer {
+    checked_pair(&api, &call, can_follow_by_gtid)
+}
+
+/// Tells whether the first instance can replicate from the other, by the general rules and `also`.
+fn checked_pair(
+    api: &Api,
+    call: &Call,
+    also: impl Fn(&Instance, &Instance) -> Result<(), planner::Incompatible>,
+) -> Answer {
+    let view = api.view();
+    let config = api.config();
+    let rules = ReplicationRules {
+        older_may_follow: config.discovery.lower_replica_version_allowed,
+        verify_filters: config.problems.verify_replication_filters,
+        short_delay: config.problems.maintenance_lag,
+    };
+    let other = lookup::key(call.param("other_host")?, call.param("other_port")?)?;
+    let [one, other] = [call.key()?, other].map(|given| lookup::instance_to_show(api, &view, given));
+    let known = |key: &InstanceKey| view.snapshot.instance(key).ok_or_else(|| Error::UnknownInstance(key.clone()));
+    let (replica, source) = (known(&one)?, known(&other)?);
+    match can_replicate(replica, source, &rules).and_then(|()| also(replica, source)) {
+        Ok(()) => Reply::ok("true", Key::from(&other)),
+        Err(why) => Err(Error::BadParameter(why.to_string())),
+    }
 }
 
 async fn start(api: Api, call: Call) -> Answer {

@@ -1,9 +1,11 @@
 //! Topologies as text.
 
+use topology::InstanceKey;
+
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
 use crate::call::Call;
-use crate::compat::ascii::{Style, draw};
+use crate::compat::ascii::{Style, draw, draw_with};
 use crate::lookup;
 use crate::route::{Route, read};
 
@@ -13,6 +15,8 @@ pub(super) fn routes() -> Vec<Route> {
         read("topology/{host}/{port}", bracketed),
         read("topology-tabulated/{cluster}", tabulated),
         read("topology-tabulated/{host}/{port}", tabulated),
+        read("topology-tags/{cluster}", tagged),
+        read("topology-tags/{host}/{port}", tagged),
     ]
 }
 
@@ -22,6 +26,15 @@ async fn bracketed(api: Api, call: Call) -> Answer {
 
 async fn tabulated(api: Api, call: Call) -> Answer {
     drawn(&api, &call, Style::Tabulated)
+}
+
+async fn tagged(api: Api, call: Call) -> Answer {
+    let view = api.fresh_view();
+    let cluster = lookup::cluster(&api, &view, &call)?;
+    let scene = api.scene(&view);
+    let tags = |key: &InstanceKey| super::tags::beside(&view.snapshot.declared, key);
+    let text = draw_with(&scene.instances(&cluster.members), scene.limits.maintenance_lag, tags);
+    Reply::ok(format!("Topology for cluster {}", cluster.name), text)
 }
 
 fn drawn(api: &Api, call: &Call, style: Style) -> Answer {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Command, fixed, of_cluster};
 use crate::failure::Failure;
-use crate::options::Program;
+use crate::options::{Options, Program, encoded};
 use crate::show::{Answer, Lines, key, key_of_instance, keys_of_instances, text, text_of_details};
 
 const SECTION: &str = "Clusters";
@@ -42,6 +42,14 @@ pub(super) const COMMANDS: &[Command] = &[
         of_cluster!("topology-tabulated"),
         text_of_details,
         "Show a cluster as a tree, with columns for programs",
+    ),
+    Command::new(
+        SECTION,
+        "topology-tags",
+        "-i|-alias",
+        of_cluster!("topology-tags"),
+        text_of_details,
+        "Show a cluster as a tree, with the tags of each instance",
     ),
     Command::new(
         SECTION,
@@ -85,6 +93,48 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     Command::new(
         SECTION,
+        "which-cluster-osc-replicas",
+        "-i|-alias",
+        of_cluster!("cluster-osc-replicas"),
+        keys_of_instances,
+        "List replicas of a cluster that a tool for schema changes should watch",
+    )
+    .also(&["which-cluster-gh-ost-replicas"]),
+    Command::new(
+        SECTION,
+        "which-cluster-osc-running-replicas",
+        "-i|-alias",
+        of_cluster!("cluster-osc-replicas"),
+        running,
+        "List those of them that replicate",
+    ),
+    Command::new(
+        SECTION,
+        "get-cluster-heuristic-lag",
+        "-i|-alias",
+        of_cluster!("cluster-osc-replicas"),
+        greatest_lag,
+        "Show the greatest lag among them, in seconds",
+    )
+    .only(Program::Orchestrator),
+    Command::new(
+        SECTION,
+        "cluster-pool-instances",
+        "",
+        fixed!("v2/pools"),
+        pooled,
+        "List all pools: cluster, alias, pool and instance, separated by tabs",
+    ),
+    Command::new(
+        SECTION,
+        "which-heuristic-cluster-pool-instances",
+        "-i|-alias [-pool]",
+        pool_of_cluster,
+        instances_in_details,
+        "List the instances of a cluster that are in a pool, and answer",
+    ),
+    Command::new(
+        SECTION,
         "dominant-dc",
         "",
         fixed!("masters"),
@@ -110,6 +160,34 @@ fn aliases(answer: &Answer<'_>) -> Lines {
 fn field(answer: &Answer<'_>, name: &'static str) -> Lines {
     let value = answer.value[name].as_str().ok_or(Failure::OddAnswer(name))?;
     Ok(vec![value.to_owned()])
+}
+
+fn running(answer: &Answer<'_>) -> Lines {
+    let runs = |instance: &&Value| instance["Slave_IO_Running"] == true && instance["Slave_SQL_Running"] == true;
+    Ok(answer.items().iter().filter(runs).map(|instance| key(&instance["Key"])).collect())
+}
+
+fn greatest_lag(answer: &Answer<'_>) -> Lines {
+    let lags = answer.items().iter().map(|instance| &instance["SlaveLagSeconds"]);
+    let known = lags.filter(|lag| lag["Valid"] == true).filter_map(|lag| lag["Int64"].as_i64());
+    known.max().map(|lag| vec![lag.to_string()]).ok_or(Failure::OddAnswer("replica with a known lag"))
+}
+
+fn pooled(answer: &Answer<'_>) -> Lines {
+    let line = |entry: &Value| {
+        let word = |name: &str| text(&entry[name]).to_owned();
+        [word("cluster"), word("alias"), word("pool"), key(&entry["instance"])].join("\t")
+    };
+    Ok(answer.items().iter().map(line).collect())
+}
+
+fn pool_of_cluster(options: &Options) -> Result<String, Failure> {
+    let path = format!("heuristic-cluster-pool-instances/{}", options.cluster_hint()?);
+    Ok(if options.pool.is_empty() { path } else { format!("{path}/{}", encoded(&options.pool)) })
+}
+
+fn instances_in_details(answer: &Answer<'_>) -> Lines {
+    Ok(answer.details().as_array().into_iter().flatten().map(|instance| key(&instance["Key"])).collect())
 }
 
 fn dominant_data_center(answer: &Answer<'_>) -> Lines {

@@ -21,7 +21,13 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(SECTION, "in-maintenance", "-i", of_instance!("in-maintenance"), in_maintenance, "Show the instance if it is locked; nothing if not"),
     Command::new(SECTION, "register-candidate", "-i -promotion-rule", register, key_of_details, "Tell how welcome an instance is as a primary").changing()
         .details("Rules: prefer, neutral, prefer_not, must_not. A rule expires after CandidateInstanceExpireMinutes: register it again from time to time, for example from cron."),
+    Command::new(SECTION, "bulk-promotion-rules", "", fixed!("bulk-promotion-rules"), rules, "List all promotion rules but neutral"),
 ];
+
+fn rules(answer: &Answer<'_>) -> Lines {
+    let rule = |entry: &Value| format!("{} {}", key(entry), text(&entry["PromotionRule"]));
+    Ok(answer.items().iter().map(rule).collect())
+}
 
 fn begin_downtime(options: &Options) -> Result<String, Failure> {
     let duration = if options.duration.is_empty() { "10m" } else { &options.duration };

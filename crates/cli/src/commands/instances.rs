@@ -7,7 +7,7 @@ use super::{Command, fixed, of_cluster, of_instance};
 use crate::failure::Failure;
 use crate::options::{Options, Program, encoded, required};
 use crate::show::{
-    Answer, Lines, key, key_of_details, key_of_instance, key_of_instance_in_details, keys_of_instances, text,
+    Answer, Lines, key, key_of_details, key_of_instance, key_of_instance_in_details, keys, keys_of_instances, text,
 };
 
 const SECTION: &str = "Instances";
@@ -71,6 +71,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "List instances whose host:port matches a regular expression",
     )
     .only(Program::Orchestrator),
+    Command::new(SECTION, "bulk-instances", "", fixed!("bulk-instances"), keys, "List all instances, sorted"),
     Command::new(
         SECTION,
         "which-instance",

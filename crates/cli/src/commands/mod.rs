@@ -7,6 +7,8 @@ mod meta;
 mod raft;
 mod recovery;
 mod replication;
+mod supposed;
+mod tags;
 
 use crate::failure::Failure;
 use crate::options::{Options, Program};
@@ -32,8 +34,8 @@ pub(crate) struct Command {
     pub(crate) action: Action,
     /// `orchestrator` tells how many recoveries it acknowledged.
     pub(crate) counts: bool,
-    /// A refusal that `orchestrator` takes for an empty result.
-    pub(crate) tolerates: Option<&'static str>,
+    /// Tells by its message whether `orchestrator` takes a refusal for an empty result.
+    pub(crate) tolerates: fn(&str) -> bool,
     /// It changes something, and goes to the node that leads or nowhere.
     pub(crate) changes: bool,
 }
@@ -76,7 +78,7 @@ impl Command {
             only: None,
             action: Action::Call { path, show },
             counts: false,
-            tolerates: None,
+            tolerates: |_| false,
             changes: false,
         }
     }
@@ -101,8 +103,8 @@ impl Command {
         self
     }
 
-    const fn tolerating(mut self, message: &'static str) -> Self {
-        self.tolerates = Some(message);
+    const fn tolerating(mut self, tolerates: fn(&str) -> bool) -> Self {
+        self.tolerates = tolerates;
         self
     }
 
@@ -123,8 +125,10 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         clusters::COMMANDS,
         instances::COMMANDS,
         replication::COMMANDS,
+        tags::COMMANDS,
         declarations::COMMANDS,
         recovery::COMMANDS,
+        supposed::COMMANDS,
         raft::COMMANDS,
         meta::COMMANDS,
     ]

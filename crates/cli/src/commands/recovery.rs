@@ -17,9 +17,9 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(SECTION, "holds", "", fixed!("v2/holds"), holds, "List recoveries that are needed and do not begin, with the command that would change that"),
     Command::new(SECTION, "recover", "-i [-d]", |options| recover("recover", options), key_of_details, "Recover now from the failure of an instance; -d names who should be promoted").changing()
         .details("Filters, downtime, the period after an earlier recovery and the global switch do not hold it back; the proof that the instance is dead does.")
-        .tolerating(NOTHING_WRONG),
+        .tolerating(|message| message == NOTHING_WRONG),
     Command::new(SECTION, "recover-lite", "-i [-d]", |options| recover("recover-lite", options), key_of_details, "Recover now, without running hooks").changing()
-        .tolerating(NOTHING_WRONG),
+        .tolerating(|message| message == NOTHING_WRONG),
     Command::new(SECTION, "returned-primaries", "", fixed!("v2/returned-primaries"), returned, "List replaced primaries, what becomes of each, and the command that changes it"),
     Command::new(SECTION, "rejoin", "-i", of_instance!("rejoin"), key_of_details, "Attach a replaced primary that came back below the present primary").changing()
         .details("Works whatever ReturnedPrimaryPolicy is. One that has transactions which the primary has not is refused."),
@@ -28,6 +28,12 @@ pub(super) const COMMANDS: &[Command] = &[
         .details("What it has beyond the primary is put on record first, and is gone from the server then."),
     Command::new(SECTION, "divergences", "", fixed!("v2/divergences"), divergences, "List transactions that replaced primaries have and their successors have not"),
     Command::new(SECTION, "ack-divergence", "-i -reason", acknowledge_divergence, text_of_details, "Acknowledge what a returned primary has beyond its successor: it is listed no more").changing(),
+    Command::new(SECTION, "force-master-failover", "-i|-alias", force_failover, successor, "Replace the primary of a cluster now, whatever is wrong with it").changing()
+        .details("A primary that lives is made to refuse writes first, and nobody is promoted unless it confirmed that."),
+    Command::new(SECTION, "force-master-takeover", "-i|-alias -d", force_takeover, successor, "Replace the primary of a cluster by one of its direct replicas").changing(),
+    Command::new(SECTION, "graceful-master-takeover", "-i|-alias [-d]", |options| takeover("graceful-master-takeover", options), taken_over, "Let another server become the primary; -d names it where there are several replicas").changing()
+        .details("The old primary is left as a stopped replica. If the new one cannot be opened within TakeoverWriteBlockSeconds, all is undone."),
+    Command::new(SECTION, "graceful-master-takeover-auto", "-i|-alias [-d]", |options| takeover("graceful-master-takeover-auto", options), taken_over, "The same with the best server, unless -d names one; the old primary becomes a running replica").changing(),
     Command::new(SECTION, "ack-all-recoveries", "-reason", acknowledge_all, acknowledged, "Acknowledge all recoveries: they hold back nothing any more").changing()
         .counting(),
     Command::new(SECTION, "ack-cluster-recoveries", "-i|-alias -reason", acknowledge_cluster, acknowledged, "Acknowledge the recoveries of a cluster").changing()
@@ -44,6 +50,39 @@ fn recover(path: &str, options: &Options) -> Result<String, Failure> {
         None => format!("{path}/{instance}"),
         Some(candidate) => format!("{path}/{instance}/{candidate}"),
     })
+}
+
+fn force_failover(options: &Options) -> Result<String, Failure> {
+    Ok(format!("force-master-failover/{}", options.cluster_hint()?))
+}
+
+fn force_takeover(options: &Options) -> Result<String, Failure> {
+    required(&options.destination, "destination")?;
+    let designated = options.destination_path()?.unwrap_or_default();
+    Ok(format!("force-master-takeover/{}/{designated}", options.cluster_hint()?))
+}
+
+fn successor(answer: &Answer<'_>) -> Lines {
+    Ok(vec![key(&answer.details()["SuccessorKey"])])
+}
+
+fn takeover(path: &str, options: &Options) -> Result<String, Failure> {
+    let cluster = options.cluster_hint()?;
+    Ok(match options.destination_path()? {
+        None => format!("{path}/{cluster}"),
+        Some(designated) => format!("{path}/{cluster}/{designated}"),
+    })
+}
+
+/// The binary shows where the log of the new primary stood, too.
+fn taken_over(answer: &Answer<'_>) -> Lines {
+    let recovery = answer.details();
+    let mut lines = vec![key(&recovery["SuccessorKey"])];
+    if answer.program == Program::Orchestrator {
+        let at = &recovery["SuccessorBinlogCoordinates"];
+        lines.push(format!("{}:{}", text(&at["LogFile"]), at["LogPos"]));
+    }
+    Ok(lines)
 }
 
 /// The client shows one code for each instance, the binary all of them and none in downtime.

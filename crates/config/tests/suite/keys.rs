@@ -22,6 +22,7 @@ fn other_value(id: Id) -> Option<Value> {
         Id::ListenAddress => Some(json!("127.0.0.1:3001")),
         Id::AuthenticationMethod => Some(json!("proxy")),
         Id::DataLossPolicy => Some(json!("wait:30")),
+        Id::ReturnedPrimaryPolicy => Some(json!("subset")),
         Id::DataCenterPattern | Id::RegionPattern | Id::PhysicalEnvironmentPattern => Some(json!("(x)")),
         _ => Some(match (key.kind, key.default) {
             (Kind::Bool, Literal::Bool(default)) => json!(!default),
@@ -37,7 +38,7 @@ fn other_value(id: Id) -> Option<Value> {
 
 #[test]
 fn the_table_has_every_key_of_orchestrator_and_ours() {
-    assert_eq!(KEYS.len(), 201 + 10);
+    assert_eq!(KEYS.len(), 201 + 13);
     assert_eq!(RETIRED.len(), 17 + 1);
     for (index, key) in KEYS.iter().enumerate() {
         assert_eq!(key.id as usize, index, "{}", key.name);

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use lab::{Fault, Product};
 
 use super::raft_cuts::Scenario;
-use super::{bench, calm, crash, raft_crash, raft_cuts, raft_disk, returns, unless_interrupted};
+use super::{bench, calm, crash, raft_crash, raft_cuts, raft_disk, returns, switchover, unless_interrupted};
 
 /// So many rounds as a recovery has steps.
 const ALL_STEPS: u32 = u32::MAX;
@@ -44,6 +44,12 @@ pub struct Arguments {
     /// Seconds that each state is kept and looked at (raft-cuts)
     #[arg(long, default_value_t = 5)]
     calm: u64,
+    /// How many replicas the primary has: a number, or A..B for each of these (switchover)
+    #[arg(long, value_parser = switchover::range, default_value = "2..6")]
+    replicas: std::ops::RangeInclusive<usize>,
+    /// Commits wait for so many semi-sync replicas; 0 without semi-sync (switchover)
+    #[arg(long, default_value_t = 1)]
+    wait_count: u16,
     /// Append the result as a section in Markdown to this file
     #[arg(long, value_name = "FILE")]
     markdown: Option<std::path::PathBuf>,
@@ -60,6 +66,7 @@ enum Name {
     RaftCrash,
     RaftDisk,
     Return,
+    Switchover,
 }
 
 impl Name {
@@ -107,8 +114,14 @@ impl Name {
             Self::Return => (
                 "the primary is killed, replaced, and started again, open to writes; half of the times it has rows that no \
                  replica received, or clients wait for it that write as fast as they can. It may be writable for no longer \
-                 than one probe (0.5 s); if it has nothing of its own it is attached by the manager, and if it has, that is \
+                 than one probe (a second at most); if it has nothing of its own it is attached by the manager, and if it has, that is \
                  on record with exactly its GTIDs and what they changed.",
+                30,
+            ),
+            Self::Switchover => (
+                "planned takeovers while four clients write at full speed, for each number of --replicas and with \
+                 --wait-count acknowledgements. The time in which no write is acknowledged is measured; no row may be \
+                 lost, no server have a transaction more than the primary, and the old primary ends as a healthy replica.",
                 30,
             ),
         }
@@ -162,6 +175,17 @@ async fn play(name: Name, rounds: u32, arguments: &Arguments) -> Result<()> {
             returns::run(&returns::Settings { rounds, flavor, manager, markdown }).await
         }
         Name::RaftDisk => raft_disk::run(rounds, flavor, manager.as_deref()).await,
+        Name::Switchover => {
+            let settings = switchover::Settings {
+                rounds,
+                replicas: arguments.replicas.clone(),
+                wait_count: arguments.wait_count,
+                flavor,
+                manager,
+                markdown: arguments.markdown.clone(),
+            };
+            switchover::run(&settings).await
+        }
         Name::Crash => crash::run(rounds, flavor, manager.as_deref()).await,
         Name::NoFailover => {
             let times = calm::Times {

@@ -23,6 +23,7 @@ mod raft_disk;
 mod raft_leader;
 mod raft_log;
 mod returns;
+mod switchover;
 
 /// What the lab can do.
 #[derive(Debug, Subcommand)]

@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one with new data may take to replay all that was ever written.
 const CATCHES_UP: Duration = Duration::from_secs(300);
 
-/// One probe of a replaced primary: no longer may it be writable beside its successor.
-const ONE_PROBE: Duration = Duration::from_millis(500);
+/// One probe of a replaced primary, and what a busy machine adds: no longer may it be writable beside its successor.
+const ONE_PROBE: Duration = Duration::from_secs(1);
 
 /// What is to be repeated.
 #[derive(Clone, Debug)]
@@ -123,7 +123,15 @@ async fn come_back(stage: &Stage, primary: &Arc<Server>, manner: Manner) -> Resu
         Some(clients) => clients.stop().await.acknowledged().count(),
         None => 0,
     };
-    let beyond = beyond(primary, &new).await?;
+    // Whoever asks at this moment may be among the clients that are ended.
+    let until = Instant::now() + PATIENCE;
+    let beyond = loop {
+        match beyond(primary, &new).await {
+            Ok(beyond) => break beyond,
+            Err(error) if Instant::now() > until => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
     if beyond.is_empty() {
         attached(stage, primary, &new).await?;
     } else {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use mysql::{Account, AckPolicy, SourceChange};
-use planner::{Acks, Sides};
+use planner::Acks;
 use tokio::time::Instant;
 use topology::{ServerUuid, ThreadState, TlsProfile};
 
 use super::*;
 
-/// A candidate that has what the primary has after so long follows closely. It is asked for more patience the longer it takes.
+/// A candidate that has what the primary has after so long follows closely. If it never does, a little more will do.
 const CLOSELY: Duration = Duration::from_millis(100);
 
 /// How long a receiver may take to connect, and a candidate to apply what a replica has that is moved below it.
@@ -30,6 +30,12 @@ impl Run {
     }
 }
 
+/// How long the candidate may take to get what the primary has, before the primary's commits are slowed down a little more.
+const LAGS: Duration = Duration::from_millis(500);
+
+/// How commits of a primary are slowed down whose candidate does not come closer, in milliseconds: as little as will do.
+const BRAKES_MS: [u64; 6] = [2, 5, 10, 25, 50, 100];
+
 pub(super) async fn approach(
     hub: &Arc<Hub>,
     run: &Run,
@@ -37,22 +43,47 @@ pub(super) async fn approach(
     primary: &InstanceKey,
     within: Duration,
 ) -> Performed {
-    let mut source = grip(hub, &run.mandate, primary)?.server;
-    let mut replica = grip(hub, &run.mandate, candidate)?.server;
+    let mut source = grip_again(hub, run, primary)?.server;
+    let mut replica = grip_again(hub, run, candidate)?.server;
     let begun = Instant::now();
+    let mut braked: usize = 0;
     loop {
         let goal = source.checked()?.executed().await?;
         let asked = Instant::now();
-        let waited = replica.checked()?.wait_applied(&goal, within.saturating_sub(begun.elapsed())).await;
-        applied(waited)?;
+        let waited = replica.checked()?.wait_applied(&goal, LAGS).await?;
         let behind = asked.elapsed();
-        if behind < CLOSELY + begun.elapsed() / 10 {
-            return done(format!("{} ms behind", behind.as_millis()));
+        match waited {
+            Waited::Applied if behind < CLOSELY => {
+                let brake = braked.checked_sub(1).and_then(|last| BRAKES_MS.get(last));
+                let slowed = brake.map_or(String::new(), |ms| format!(", commits slowed down by {ms} ms"));
+                warm_up(hub, run, &[candidate, primary]).await?;
+                return done(format!("{} ms behind{slowed}", behind.as_millis()));
+            }
+            Waited::Applied | Waited::TimedOut => {}
+            stopped @ Waited::ApplierStopped { .. } => applied(Ok(stopped))?,
         }
         if begun.elapsed() > within {
-            return refuse(format!("it is {} ms behind, and does not come closer", behind.as_millis()));
+            return refuse(format!("it does not keep up: it is {} ms behind or more", behind.as_millis()));
+        }
+        if let Some(ms) = BRAKES_MS.get(braked)
+            && source.checked()?.brake(Some(Duration::from_millis(*ms))).await?
+        {
+            braked += 1;
         }
     }
+}
+
+/// Opens a second session to each of these, beside the one in use: after the freeze every moment counts.
+async fn warm_up(hub: &Arc<Hub>, run: &Run, keys: &[&InstanceKey]) -> Result<(), Sentence> {
+    for key in keys {
+        grip_again(hub, run, key)?.server.checked()?.write_policy().await?;
+    }
+    Ok(())
+}
+
+/// Ends what slows down the commits of the primary.
+pub(crate) async fn release_brake(hub: &Arc<Hub>, run: &Run, primary: &InstanceKey) -> Result<(), Error> {
+    grip_again(hub, run, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
 }
 
 pub(super) async fn relocate(
@@ -62,34 +93,42 @@ pub(super) async fn relocate(
     to: &InstanceKey,
     start: Threads,
 ) -> Performed {
-    let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
+    let Grip { mut server, channel } = grip_again(hub, run, replica)?;
     server.checked()?.stop_replication(&channel).await?;
-    // One that has more than its source is refused by MariaDB.
-    let executed = server.checked()?.executed().await?;
-    let mut source = grip(hub, &run.mandate, to)?.server;
-    let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
-    if let Err(Sentence(why)) = applied(source.checked()?.wait_applied(&executed, left).await) {
-        return refuse(format!("{to} did not apply what it has: {why}"));
-    }
+    // What it received and did not apply is thrown away, and may have been acknowledged on its word alone. And one that has
+    // more than its source is refused by MariaDB.
+    let held = held(&mut server, &channel).await?;
+    let mut source = grip_again(hub, run, to)?.server;
+    gets(run, &mut source, &held).await.map_err(|Sentence(why)| Sentence(format!("{to} lacks what it has: {why}")))?;
     point(&mut server, &channel, to, start).await?;
     if start.receiver {
         connects(&mut server, &channel, run.until(MOVE_WAITS)).await?;
         see_whether_it_replicates(hub, run, replica.clone());
     }
+    if run.block_ends.is_none() {
+        read(hub, replica).await?;
+    }
     done("")
+}
+
+/// Waits until the candidate has applied `set`. Its applier may be stopped by another step as soon as it has all.
+async fn gets(run: &Run, server: &mut Guarded<'_>, set: &GtidSet) -> Result<(), Sentence> {
+    let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
+    let Err(Sentence(why)) = applied(server.checked()?.wait_applied(set, left).await) else { return Ok(()) };
+    let missing = set.subtract(&server.checked()?.executed().await?);
+    if missing.is_empty() { Ok(()) } else { refuse(format!("it did not apply {missing}: {why}")) }
+}
+
+async fn held(server: &mut Guarded<'_>, channel: &str) -> Result<GtidSet, Sentence> {
+    let received = server.checked()?.channel(channel).await?.map(|channel| channel.retrieved).unwrap_or_default();
+    Ok(received.union(&server.checked()?.executed().await?))
 }
 
 /// Points a channel to another source that has all it has, and starts what is to be started.
 async fn point(server: &mut Guarded<'_>, channel: &str, to: &InstanceKey, start: Threads) -> Result<(), Sentence> {
     let change = SourceChange { channel: channel.to_owned(), discard_unapplied: true, ..SourceChange::to(to.clone()) };
     server.checked()?.change_source(&change).await?;
-    if start.receiver {
-        server.checked()?.start_receiver(channel).await?;
-    }
-    if start.applier {
-        server.checked()?.start_applier(channel).await?;
-    }
-    Ok(())
+    Ok(server.checked()?.start_anew(channel, start.receiver, start.applier).await?)
 }
 
 /// Waits until the receiver is connected to its source.
@@ -123,8 +162,9 @@ pub(super) async fn freeze(
         at: hub.now(),
     };
     hub.declare(Command::Demote(demoted)).await?;
-    let mut server = grip(hub, &run.mandate, key)?.server;
+    let mut server = grip_again(hub, run, key)?.server;
     let frozen = server.checked()?.freeze(budget * 3 / 5).await?;
+    server.checked()?.brake(None).await?;
     if frozen.killed.is_empty() {
         done("read-only")
     } else {
@@ -138,15 +178,12 @@ pub(super) async fn follow_to_end(
     candidate: &InstanceKey,
     primary: &InstanceKey,
 ) -> Performed {
-    let mut source = grip(hub, &run.mandate, primary)?.server;
+    let mut source = grip_again(hub, run, primary)?.server;
     let end = source.checked()?.stands_still(None).await?;
-    let mut replica = grip(hub, &run.mandate, candidate)?.server;
-    let left = run.until(MOVE_WAITS).saturating_duration_since(Instant::now());
-    let Err(Sentence(why)) = applied(replica.checked()?.wait_applied(&end, left).await) else {
-        return done(format!("executed {end}"));
-    };
-    let missing = end.subtract(&replica.checked()?.executed().await?);
-    refuse(format!("it did not apply {missing}: {why}"))
+    let Grip { server: mut replica, channel } = grip_again(hub, run, candidate)?;
+    gets(run, &mut replica, &end).await?;
+    replica.checked()?.stop_replication(&channel).await?;
+    done(format!("executed {end}"))
 }
 
 pub(super) async fn attach(
@@ -155,10 +192,10 @@ pub(super) async fn attach(
     key: &InstanceKey,
     source: &InstanceKey,
     tls: Option<&TlsProfile>,
-    before: Sides,
-    after: Sides,
+    acked: bool,
+    acks: bool,
 ) -> Performed {
-    let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
+    let Grip { mut server, channel } = grip_again(hub, run, key)?;
     if let Some(tls) = tls {
         let Some((account, tls)) = account(hub, run, source, tls).await? else {
             return refuse(format!("{source} tells no account to replicate with"));
@@ -172,12 +209,8 @@ pub(super) async fn attach(
         };
         server.checked()?.change_source(&change).await?;
     }
-    // As a replica it must not wait for replicas of its own. No commit waits any more: it is frozen.
-    if after.source != before.source {
-        server.checked()?.set_semi_sync_source(after.source).await?;
-    }
-    if after.replica != before.replica {
-        server.checked()?.set_semi_sync_replica(after.replica).await?;
+    if acks != acked {
+        server.checked()?.set_semi_sync_replica(acks).await?;
     }
     done("")
 }
@@ -189,7 +222,7 @@ pub(super) async fn account(
     of: &InstanceKey,
     tls: &TlsProfile,
 ) -> Result<Option<(Account, TlsProfile)>, Sentence> {
-    let Grip { mut server, channel } = grip(hub, &run.mandate, of)?;
+    let Grip { mut server, channel } = grip_again(hub, run, of)?;
     let mut tls = tls.clone();
     if let Some(query) = hub.config().metadata.queries.replication_credentials.clone()
         && let Some((account, [ca, cert, key])) = server.checked()?.queried_account(&query).await?
@@ -202,15 +235,43 @@ pub(super) async fn account(
     Ok(server.checked()?.stored_account(&channel).await?.map(|account| (account, tls)))
 }
 
-pub(super) async fn start(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
-    let Grip { mut server, .. } = grip(hub, &run.mandate, key)?;
-    // It may have been attached a moment ago, and not read since.
-    let channels = server.checked()?.channels().await?;
-    let channel = channels.first().map(|channel| channel.name.clone()).unwrap_or_default();
-    server.checked()?.start_replication(&channel).await?;
-    connects(&mut server, &channel, run.until(MOVE_WAITS)).await?;
-    see_whether_it_replicates(hub, run, key.clone());
+pub(super) async fn forget(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
+    let mut server = grip_again(hub, run, key)?.server;
+    for channel in server.checked()?.channels().await? {
+        server.checked()?.reset_replication(&channel.name).await?;
+    }
+    read(hub, key).await?;
     done("")
+}
+
+pub(super) async fn acknowledge(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
+    let (mut server, channel) = attached(hub, run, key).await?;
+    server.checked()?.start_anew(&channel, true, false).await?;
+    connects(&mut server, &channel, run.until(MOVE_WAITS)).await?;
+    done("")
+}
+
+pub(super) async fn settle(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, waited: bool, start: bool) -> Performed {
+    let (mut server, channel) = attached(hub, run, key).await?;
+    if waited {
+        // Before its applier starts, whose commits would wait too. MySQL takes a second for it.
+        server.checked()?.set_semi_sync_source(false).await?;
+    }
+    if start {
+        server.checked()?.start_anew(&channel, true, true).await?;
+        connects(&mut server, &channel, run.until(MOVE_WAITS)).await?;
+        see_whether_it_replicates(hub, run, key.clone());
+    }
+    read(hub, key).await?;
+    done("")
+}
+
+/// Returns the attached old primary with its channel: it may not have been read since it has one.
+async fn attached<'a>(hub: &'a Hub, run: &'a Run, key: &InstanceKey) -> Result<(Guarded<'a>, String), Sentence> {
+    let mut server = grip_again(hub, run, key)?.server;
+    let channels = server.checked()?.channels().await?;
+    let channel = channels.first().map(|channel| channel.name.clone());
+    Ok((server, channel.ok_or_else(|| Sentence("it is no replica any more".to_owned()))?))
 }
 
 pub(super) async fn ready(
@@ -220,7 +281,7 @@ pub(super) async fn ready(
     primary: &InstanceKey,
     acks: Option<Acks>,
 ) -> Performed {
-    let mut replica = grip(hub, &run.mandate, candidate)?.server;
+    let mut replica = grip_again(hub, run, candidate)?.server;
     if let Some(acks) = acks {
         replica.checked()?.set_acks(ack_policy(acks)).await?;
         let until = run.until(MOVE_WAITS);
@@ -235,14 +296,10 @@ pub(super) async fn ready(
             tokio::time::sleep(LOOK).await;
         }
     }
-    let mut source = grip(hub, &run.mandate, primary)?.server;
+    let mut source = grip_again(hub, run, primary)?.server;
     let end = source.checked()?.stands_still(None).await?;
-    let missing = end.subtract(&replica.checked()?.executed().await?);
-    if missing.is_empty() {
-        done("")
-    } else {
-        refuse(format!("{primary} executed more while it was frozen: {missing}"))
-    }
+    gets(run, &mut replica, &end).await?;
+    done("")
 }
 
 fn ack_policy(acks: Acks) -> AckPolicy {
@@ -250,20 +307,12 @@ fn ack_policy(acks: Acks) -> AckPolicy {
     AckPolicy { enabled, wait_count, timeout_ms, lossless }
 }
 
-/// Promotes the candidate of a takeover. The old primary is frozen, and nobody takes writes: it is tried more than once.
-pub(super) async fn promote_at_last(
-    hub: &Arc<Hub>,
-    run: &Run,
-    key: &InstanceKey,
-    writable: bool,
-    semi_sync: bool,
-) -> Performed {
+/// Opens the candidate for writes. Nobody takes any until then, so it is tried more than once.
+pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
     const TRIES: u32 = 3;
     let mut tries = 1;
     loop {
-        let Err(Sentence(why)) = promote(hub, run, key, writable, semi_sync).await else {
-            return done("accepts writes");
-        };
+        let Err(Sentence(why)) = try_to_open(hub, run, key).await else { return done("accepts writes") };
         if tries == TRIES {
             return refuse(why);
         }
@@ -271,6 +320,17 @@ pub(super) async fn promote_at_last(
         tokio::time::sleep(FENCE_WAITS * tries).await;
         tries += 1;
     }
+}
+
+async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Sentence> {
+    let mut server = grip_again(hub, run, key)?.server;
+    // A server that was demoted once and is promoted again is the primary now.
+    if hub.store.declared().demoted.contains_key(key) {
+        hub.declare(Command::Reinstate { key: key.clone() }).await?;
+    }
+    server.checked()?.set_writable().await?;
+    let now = read(hub, key).await?;
+    if now.writes.is_writable() { Ok(()) } else { refuse("it is still read-only") }
 }
 
 /// Moves a replica back to the primary that it was moved away from.
@@ -282,7 +342,7 @@ pub(crate) async fn move_back(
     start: Threads,
 ) -> Result<(), String> {
     let moving = async {
-        let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
+        let Grip { mut server, channel } = grip_again(hub, run, replica)?;
         server.checked()?.stop_replication(&channel).await?;
         point(&mut server, &channel, to, start).await
     };
@@ -291,27 +351,35 @@ pub(crate) async fn move_back(
     Ok(())
 }
 
-/// Makes the old primary replicate from nobody, and acknowledge and wait as before.
+/// Makes the old primary replicate from nobody, and acknowledge as before.
 pub(crate) async fn detach_primary(
     hub: &Arc<Hub>,
     run: &Run,
     key: &InstanceKey,
     forget_source: bool,
-    sides: Sides,
+    acked: bool,
 ) -> Result<(), Error> {
-    let Grip { mut server, .. } = grip(hub, &run.mandate, key)?;
+    let Grip { mut server, .. } = grip_again(hub, run, key)?;
     if forget_source {
         for channel in server.checked()?.channels().await? {
             server.checked()?.reset_replication(&channel.name).await?;
         }
     }
-    server.checked()?.set_semi_sync_replica(sides.replica).await?;
-    Ok(server.checked()?.set_semi_sync_source(sides.source).await?)
+    Ok(server.checked()?.set_semi_sync_replica(acked).await?)
+}
+
+/// Lets a candidate replicate again.
+pub(crate) async fn follow_again(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Error> {
+    let mut server = grip_again(hub, run, key)?.server;
+    for channel in server.checked()?.channels().await? {
+        server.checked()?.start_anew(&channel.name, true, true).await?;
+    }
+    Ok(())
 }
 
 /// Lets the commits of a candidate wait as they did.
 pub(crate) async fn restore_acks(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, acks: Acks) -> Result<(), Error> {
-    Ok(grip(hub, &run.mandate, key)?.server.checked()?.set_acks(ack_policy(acks)).await?)
+    Ok(grip_again(hub, run, key)?.server.checked()?.set_acks(ack_policy(acks)).await?)
 }
 
 /// Lets a frozen primary take writes again; where it does not answer, it is tried until it does or has a successor.
@@ -363,7 +431,7 @@ pub(crate) async fn close_candidate(
     tls: Option<&TlsProfile>,
 ) -> Result<(), String> {
     let closing = async {
-        let Grip { mut server, channel } = grip(hub, &run.mandate, key)?;
+        let Grip { mut server, channel } = grip_again(hub, run, key)?;
         if let Err(error) = server.checked()?.set_read_only(true).await {
             // Its process is gone, says its kernel: it has written nothing that anybody was promised.
             return if error.unreachable() == topology::Unreachable::Refused {
@@ -374,7 +442,7 @@ pub(crate) async fn close_candidate(
             };
         }
         let own = server.checked()?.executed().await?;
-        let mut old = grip(hub, &run.mandate, primary)?.server;
+        let mut old = grip_again(hub, run, primary)?.server;
         let beyond = own.subtract(&old.checked()?.executed().await?);
         if !beyond.is_empty() {
             return refuse(format!("it took writes: {beyond}"));

@@ -160,8 +160,9 @@ impl Dialect {
             ("ssl_crlpath", &tls.crl_path),
             ("tls_version", &tls.tls_version),
         ];
-        let named =
-            texts.into_iter().filter(|(name, text)| !text.is_empty() && !(self.is_mariadb() && *name == "tls_version"));
+        let is_mariadb = self.is_mariadb();
+        let known = texts.into_iter().filter(|(name, _)| !is_mariadb || *name != "tls_version");
+        let named = known.filter(|(_, text)| !text.is_empty());
         parts.extend(named.map(|(name, text)| format!("{word}_{name}={}", literal(text))));
         if let Some(verify) = tls.verify_server_cert {
             parts.push(format!("{word}_ssl_verify_server_cert={}", u8::from(verify)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use topology::{GtidSet, WritePolicy};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, number};
 use crate::quote::literal;
 use crate::row::Row;
 use crate::server::Server;
@@ -65,18 +65,16 @@ impl Server {
             let waited = begun.elapsed();
             if waited >= within {
                 drop(killer.execute_within(&format!("kill {id}"), LOOK * 5).await);
-                break freezing.await;
+                let why = format!("writes under way did not end within {within:?}{}", listed(&killed));
+                drop(freezing.await);
+                return Err(self.error(FREEZE, ErrorKind::Unexpected(why)));
             }
             let reach = if waited >= within / 2 { Reach::Everybody } else { Reach::Blockers };
             if waited >= within / 6 {
                 self.kill(&mut killer, reach, id, &mut killed).await?;
             }
         };
-        if let Err(error) = outcome {
-            let ErrorKind::Server { message, .. } = &error.kind else { return Err(error.while_doing(FREEZE)) };
-            let why = format!("writes under way did not end within {within:?} ({message}){}", listed(&killed));
-            return Err(self.error(FREEZE, ErrorKind::Unexpected(why)));
-        }
+        outcome.map_err(|error| error.while_doing(FREEZE))?;
         if self.dialect().is_mariadb() {
             self.kill_privileged(&mut killer, &mut killed).await?;
         }
@@ -163,8 +161,9 @@ impl Server {
              where l.object_type in ('GLOBAL', 'COMMIT') and l.lock_status='GRANTED' and l.lock_type='INTENTION_EXCLUSIVE' \
              and t.processlist_id is not null and t.processlist_user not in ('system user', 'event_scheduler', {own}) \
              and coalesce(t.processlist_command, '') not like 'Binlog Dump%' \
-             and coalesce(t.processlist_state, '') not like '%semi-sync%'",
-            own = literal(&self.user())
+             and not ({waits})",
+            own = literal(&self.user()),
+            waits = waits_for_acks("t.processlist_state")
         );
         let found = killer.rows_within(&sql, self.limit()).await.ok()?;
         (!found.is_empty()).then_some(found)
@@ -176,8 +175,9 @@ impl Server {
             "select id, user, command from information_schema.processlist \
              where user not in ('system user', 'event_scheduler', 'unauthenticated user', {own}) \
              and command not like 'Binlog Dump%' and command<>'Daemon' and command<>'Killed' \
-             and coalesce(state, '') not like '%semi-sync%' and {which}",
-            own = literal(&self.user())
+             and not ({waits}) and {which}",
+            own = literal(&self.user()),
+            waits = waits_for_acks("state")
         );
         killer.rows_within(&sql, self.limit()).await
     }
@@ -201,18 +201,28 @@ impl Server {
     }
 }
 
-/// One that has gone by itself is as good.
+/// Holds for a commit that waits for replicas, or for another one of its group that does: to kill it would not end it, and
+/// its client would not know what became of it.
+fn waits_for_acks(state: &str) -> String {
+    let state = format!("coalesce({state}, '')");
+    format!("{state} like '%semi-sync%' or {state} like 'waiting for handler commit%'")
+}
+
+/// One that has gone by itself is as good; one that we may not kill is named.
 async fn kill_one(killer: &mut Session, row: &Row, killed: &mut Vec<String>) {
     let text = |index| row.get(index).unwrap_or_default();
     let Ok(id) = text(0).parse::<u64>() else { return };
-    if let Ok(Ok(_)) = timeout(LOOK * 5, killer.execute(&format!("kill {id}"))).await {
-        let name = format!("{id} of {} ({})", text(1), text(2));
-        if !killed.contains(&name) {
-            killed.push(name);
-        }
+    let name = format!("session {id} of {} ({})", text(1), text(2));
+    let said = match timeout(LOOK * 5, killer.execute(&format!("kill {id}"))).await {
+        Ok(Err(error)) if error.number() != Some(number::NO_SUCH_THREAD) => format!("not {name}: {error}"),
+        Ok(Ok(_)) => name,
+        Ok(Err(_)) | Err(_) => return,
+    };
+    if !killed.contains(&said) {
+        killed.push(said);
     }
 }
 
 fn listed(killed: &[String]) -> String {
-    if killed.is_empty() { String::new() } else { format!(", although sessions were killed: {}", killed.join(", ")) }
+    if killed.is_empty() { String::new() } else { format!("; killed: {}", killed.join(", ")) }
 }

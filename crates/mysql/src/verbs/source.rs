@@ -1,6 +1,6 @@
 //! Whom a server replicates from.
 
-use topology::{Channel, GtidSet, InstanceKey, ThreadState, TlsProfile};
+use topology::{BinlogCoordinates, Channel, GtidSet, InstanceKey, ThreadState, TlsProfile};
 
 use crate::access::Secret;
 use crate::dialect::{Position, Repoint};
@@ -85,6 +85,25 @@ impl Server {
             tls: change.tls.as_ref(),
         };
         self.repoint(&doing, &change.channel, &repoint).await
+    }
+
+    /// Points a channel to a place in the log of another source, not by GTID, and leaves it stopped. What it received and did
+    /// not apply is thrown away.
+    ///
+    /// # Errors
+    /// Any failure of the connection or the server.
+    pub async fn change_source_at(
+        &mut self,
+        channel: &str,
+        to: &InstanceKey,
+        at: &BinlogCoordinates,
+    ) -> Result<(), Error> {
+        let doing = format!("change the source to {to} at {at}");
+        self.stop_replication(channel).await?;
+        let heartbeat = self.heartbeat(channel).await?;
+        let heartbeat = heartbeat.as_deref();
+        let repoint = Repoint { to: Some(to), position: Position::At(at), heartbeat, ..Repoint::default() };
+        self.repoint(&doing, channel, &repoint).await
     }
 
     /// Detaches a channel: its source becomes `//host`, which nobody can connect to, so that it can be seen and undone.

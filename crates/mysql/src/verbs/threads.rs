@@ -139,6 +139,22 @@ impl Server {
         self.run(doing, &sql, STARTED).await
     }
 
+    /// Starts threads of a channel whose source was just changed, and holds all that the channel ever received: nothing of
+    /// that is asked for, as in [`Server::start_receiver`]. (MariaDB goes on saying what it had received before.)
+    ///
+    /// # Errors
+    /// Any failure of the connection or the server.
+    pub async fn start_anew(&mut self, channel: &str, receiver: bool, applier: bool) -> Result<(), Error> {
+        let thread = match (receiver, applier) {
+            (true, true) => Thread::Both,
+            (true, false) => Thread::Receiver,
+            (false, true) => Thread::Applier,
+            (false, false) => return Ok(()),
+        };
+        let sql = self.dialect().start(thread, channel);
+        self.run("start replication", &sql, STARTED).await
+    }
+
     /// Applies all that a channel has received by now, whatever state its threads are in, and leaves the applier
     /// running. The receiver is left as it is.
     ///

@@ -87,15 +87,10 @@ impl From<Obstacle> for Hold {
 impl fmt::Display for Obstacle {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // Orchestrator's words: scripts look for them.
-            Self::NotAReplica { asked, primary } => write!(
-                out,
-                "GracefulMasterTakeover: indicated designated instance {asked} must be directly replicating from the master {primary}"
-            ),
-            Self::NobodyNamed { primary, replicas } => write!(
-                out,
-                "GracefulMasterTakeover: target instance not indicated, auto=false, and master {primary} has {replicas} replicas. orchestrator cannot choose where to failover to. Aborting"
-            ),
+            Self::NotAReplica { asked, primary } => write!(out, "{asked} is no direct replica of {primary}"),
+            Self::NobodyNamed { primary, replicas } => {
+                write!(out, "{primary} has {replicas} replicas, and nobody said which is to take over")
+            }
             Self::CoPrimary { primary, other } => {
                 write!(out, "{primary} replicates from {other}: only that one can take over from it")
             }
