@@ -240,7 +240,8 @@ async fn recover(api: Api, call: Call, body: Value) -> Answer {
         }
         None => None,
     };
-    let recovered = api.manager.recover(&key, Request { candidate, skip_hooks, forced: true }).await?;
+    let recovered =
+        api.manager.recover(&key, Request { candidate, skip_hooks, forced: true, ..Request::default() }).await?;
     match recovered.successor {
         Some(successor) => Reply::bare(&json!({
             "message": format!("{successor} took over from {key}"),

@@ -118,10 +118,8 @@ pub(crate) fn problem(error: &Error) -> Reply {
         Error::Manager(ManagerError::Consensus(_)) | Error::Consensus(_) | Error::Forward(_) => {
             (error.status(), "not_decided")
         }
-        Error::NotDone { .. } | Error::Manager(_) | Error::NotAReplica(_) | Error::NoPrimary => {
-            (StatusCode::CONFLICT, "not_done")
-        }
         Error::Store(_) | Error::Json(_) | Error::Interrupted(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        _ => (StatusCode::CONFLICT, "not_done"),
     };
     let message = match error {
         Error::Unauthorised => "you may look, and not change anything".to_owned(),
