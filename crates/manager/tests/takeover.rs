@@ -1,8 +1,8 @@
 //! Stories of planned switchovers on real servers: the manager in this process, a fleet of the lab, and clients that write.
 
-mod stage;
-
 #![allow(clippy::disallowed_methods, reason = "whoever asks beside the takeover ends with the test")]
+
+mod stage;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

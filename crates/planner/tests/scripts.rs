@@ -620,6 +620,7 @@ fn render(plan: &planner::Plan) -> String {
 fn short(undo: &Undo) -> String {
     match undo {
         Undo::StartReceiver { replica, .. } => format!("start the receiver of {replica}"),
+        Undo::StartReplication { replica, .. } => format!("start {replica}"),
         Undo::Disown { server } => format!("disown {server}"),
         Undo::Close { server, .. } => format!("close {server}, or leave all as it is"),
         Undo::Unfence { server, .. } => format!("unfence {server}"),
