@@ -93,7 +93,10 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
     let mut lost: Vec<InstanceKey> = run.plan.lost.iter().map(|lost| lost.key.clone()).collect();
     let mut succeeded = run.plan.succeeded(&run.finished);
     let (mut refused, mut given_up) = (false, BTreeSet::new());
-    if !succeeded {
+    if succeeded {
+        // An earlier executor promoted it: who was replaced is fenced when it is met.
+        lock(&hub.undecided).remove(&run.uid);
+    } else {
         lock(&hub.undecided).insert(run.uid.clone());
     }
     for stage in stages(&run.plan) {

@@ -32,6 +32,11 @@ pub(crate) fn of(
     let Some(primary) = primary else { return Err("the old primary was never seen alive".to_owned()) };
     let patience = does_not_give_up(snapshot, facts, primary)?;
     let wait_count = facts.semi_sync.wait_count as usize;
+    // An older reading proves nothing about what a newer one contradicts: who acknowledged then may not any more.
+    let last = readings(primary).first().map(|(_, executed)| *executed);
+    if facts.failing_since.is_some() && last.is_some_and(|executed| !holds.contains(executed)) {
+        return Err("it had committed more, when it was last seen, than those who answer hold".to_owned());
+    }
     let mut gap = None;
     for (base, executed) in bases(primary) {
         let ackers = Ackers::since(base, snapshot, facts, holds, answers);

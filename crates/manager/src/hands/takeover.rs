@@ -18,10 +18,6 @@ const MOVE_WAITS: Duration = Duration::from_secs(10);
 /// How often something is looked at that should be so in a moment.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How often, and for how long in all, a server that must be opened again is tried.
-const AGAIN: Duration = Duration::from_secs(1);
-const FOR_LONG: Duration = Duration::from_secs(3600);
-
 impl Run {
     /// Returns until when something may take, `at_most`, that keeps writes waiting if the primary is frozen.
     fn until(&self, at_most: Duration) -> Instant {
@@ -382,25 +378,28 @@ pub(crate) async fn restore_acks(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, a
     Ok(grip_again(hub, run, key)?.server.checked()?.set_acks(ack_policy(acks)).await?)
 }
 
-/// Lets a frozen primary take writes again; where it does not answer, it is tried until it does or has a successor.
+/// Lets a frozen primary take writes again; where it does not answer, it is opened when it does.
 pub(crate) async fn thaw(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>) -> Result<(), Error> {
     hub.declare(Command::Reinstate { key: key.clone() }).await?;
-    let Err(error) = open_again(hub, &run.mandate, key, uuid).await else { return Ok(()) };
-    let (hub_of_task, mandate, key, uuid) = (Arc::clone(hub), run.mandate.clone(), key.clone(), uuid.cloned());
-    hub.spawn(async move {
-        let until = Instant::now() + FOR_LONG;
-        let trying = async {
-            while Instant::now() < until && !hub_of_task.store.declared().demoted.contains_key(&key) {
-                tokio::time::sleep(AGAIN).await;
-                if open_again(&hub_of_task, &mandate, &key, uuid.as_ref()).await.is_ok() {
-                    tracing::warn!(instance = %key, "takes writes again, after a takeover that was given up");
-                    return;
-                }
-            }
-        };
-        mandate.run(trying).await;
-    });
-    Err(error)
+    let opened = open_again(hub, &run.mandate, key, uuid).await;
+    if opened.is_err() {
+        crate::reopening::open_later(hub, &run.mandate, &run.plan);
+    }
+    opened
+}
+
+/// Lets a primary that an earlier recovery closed take writes again.
+pub(crate) async fn thaw_now(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    Ok(grip(hub, mandate, key)?.server.checked()?.thaw().await?)
+}
+
+/// Makes a server replicate from nobody.
+pub(crate) async fn forget_sources(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    let mut server = grip(hub, mandate, key)?.server;
+    for channel in server.checked()?.channels().await? {
+        server.checked()?.reset_replication(&channel.name).await?;
+    }
+    Ok(())
 }
 
 async fn open_again(
