@@ -336,7 +336,7 @@ impl Manager {
     /// [`Error::Server`] with what the server answered; [`Error::Consensus`] on a node that does not lead.
     pub async fn set_writable(&self, key: &InstanceKey) -> Result<(), Error> {
         let mandate = self.hub.office.mandate()?;
-        self.hub.declare(Command::Reinstate { key: key.clone() }).await?;
+        hands::reinstate(&self.hub, key).await?;
         self.act(key, "read-only", &mandate, hands::set_writable(&self.hub, &mandate, key)).await
     }
 

@@ -120,10 +120,11 @@ pub(crate) async fn set_semi_sync(hub: &Arc<Hub>, run: &Run, replica: &InstanceK
 /// Opens a primary for writes that is read-only and should not be. It is looked at once more: what it is on record for may
 /// have changed.
 pub(crate) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
-    if hub.store.declared().demoted.contains_key(key) {
+    let now = read(hub, key).await?;
+    if hub.store.declared().demotion_at(key, Some(&now)).is_some() {
         return refuse("it was replaced by another one");
     }
-    if read(hub, key).await?.source().is_some() {
+    if now.source().is_some() {
         return refuse("it replicates from another one by now");
     }
     hands::set_writable(hub, &run.mandate, key).await?;

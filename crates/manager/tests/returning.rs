@@ -117,6 +117,7 @@ async fn a_divergent_primary_is_rebuilt_after_what_it_had_was_kept() -> anyhow::
     eventually("it shuts down with the new data", PATIENCE, || (!old.is_running()).then_some(())).await;
     old.launch_writable()?;
     farm.attached(&old, &new).await?;
+    assert_eq!(old.value("select @@global.super_read_only").await?, "1", "it started writable, and does not stay so");
     assert_eq!(old.value("select count(*) from app.writes where run = 1").await?, "0");
     assert_eq!(farm.manager.store().divergences(false)?.len(), 1, "it stays on record");
     farm.manager.stop(Duration::from_secs(5)).await;

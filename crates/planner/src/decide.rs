@@ -266,12 +266,10 @@ pub(crate) fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>)
     }
     // Not even a person's word may make a second primary; opening the replaced server for writes takes its record back.
     let opens = kind.promotes() || !kind.is_about_a_death();
-    if opens && let Some(demoted) = snapshot.declared.demoted.get(&facts.key) {
-        let known = snapshot.instance(&facts.key).and_then(|instance| instance.uuid.as_ref());
-        if demoted.uuid.is_none() || known.is_none() || demoted.uuid.as_ref() == known {
-            let (successor, uid) = (demoted.successor.clone(), demoted.recovery_uid.clone());
-            return Some(Hold::Replaced { successor, uid });
-        }
+    let demoted = snapshot.declared.demotion_at(&facts.key, snapshot.instance(&facts.key));
+    if let Some(demoted) = demoted.filter(|_| opens) {
+        let (successor, uid) = (demoted.successor.clone(), demoted.recovery_uid.clone());
+        return Some(Hold::Replaced { successor, uid });
     }
     if request.forced {
         return None;

@@ -293,15 +293,16 @@ fn decide(returning: Returning<'_>) -> Result<Reception, Stay> {
     let primary = present_primary(returning)?;
     let beyond = Beyond::of(server, primary).ok_or(Stay::Untold)?;
     let divergent = || Stay::Divergent { primary: primary.key.clone(), beyond: beyond.to_string(), recorded };
+    // Even one that replicates: without its record nobody would close it.
+    if server.writes.is_writable() {
+        return Err(Stay::Writable);
+    }
     if !beyond.is_empty() && !recorded {
-        return Err(if server.writes.is_writable() { Stay::Writable } else { divergent() });
+        return Err(divergent());
     }
     let is_below = graph.cluster_of(key).is_some_and(|cluster| cluster.head == primary.key);
     if is_below && server.channel().is_some_and(topology::Channel::is_replicating) {
         return Ok(Reception::Settled(format!("it replicates below {}", primary.key)));
-    }
-    if server.writes.is_writable() {
-        return Err(Stay::Writable);
     }
     // Somebody configured it, and did not start it: as after a takeover that leaves that to a person.
     if is_below && !returning.asked {

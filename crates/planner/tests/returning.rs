@@ -271,6 +271,15 @@ fn one_that_replicates_again_is_settled_unless_it_hides_something() {
 }
 
 #[test]
+fn one_that_replicates_and_is_writable_keeps_its_record() {
+    let farm = Farm::with(&format!("{OLD}:1-100")).change("old", |old| {
+        old.channels = below("new");
+        old.writes = WritePolicy::Writable;
+    });
+    assert_eq!(farm.says(), "stays: it is not closed to writes yet");
+}
+
+#[test]
 fn it_is_known_under_another_address_and_a_stranger_at_its_own_is_not_meant() {
     let farm = Farm::with(&format!("{OLD}:1-100"));
     let old = &farm.servers[&key("old")];
@@ -278,6 +287,11 @@ fn it_is_known_under_another_address_and_a_stranger_at_its_own_is_not_meant() {
     assert!(farm.declared.demotion(&moved).is_some());
     let stranger = Instance { uuid: ServerUuid::new("00000000-0000-0000-0000-000000000009"), ..old.clone() };
     assert!(farm.declared.demotion(&stranger).is_none());
+    assert!(farm.declared.demotion_at(&key("elsewhere"), Some(&moved)).is_some());
+    assert!(farm.declared.demotion_at(&key("old"), Some(&stranger)).is_none());
+    let unread = Instance { uuid: None, ..old.clone() };
+    assert!(farm.declared.demotion_at(&key("old"), Some(&unread)).is_some());
+    assert!(farm.declared.demotion_at(&key("old"), None).is_some());
 }
 
 #[test]

@@ -375,18 +375,19 @@ impl Story {
         Ok(String::new())
     }
 
-    /// A server was replaced by another one in an earlier recovery.
+    /// A server was replaced by another one in an earlier recovery, `under` an address that it had then.
     fn demoted(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
         let server = key(&args.next_pos().ok_or("who?")?.value);
         let successor = key(&args.next_pos().ok_or("by whom?")?.value);
+        let under = lookup(args, "under").map_or_else(|| server.clone(), key);
         let demoted = Demoted {
-            key: server.clone(),
+            key: under.clone(),
             uuid: ServerUuid::new(&uuid(&server)),
             successor,
             recovery_uid: "recovery-1".to_owned(),
             at: self.now,
         };
-        self.declared.demoted.insert(server, demoted);
+        self.declared.demoted.insert(under, demoted);
         Ok(String::new())
     }
 

@@ -159,6 +159,15 @@ impl Declared {
         of_address.or_else(|| self.demoted.values().find(is_it))
     }
 
+    /// Returns that the server at `key`, of which `known` is known, was replaced as a primary: as [`Declared::demotion`]. Where
+    /// its identity is not known, its address is enough.
+    pub fn demotion_at(&self, key: &InstanceKey, known: Option<&Instance>) -> Option<&Demoted> {
+        match known.filter(|server| server.uuid.is_some()) {
+            Some(server) => self.demotion(server),
+            None => self.demoted.get(key),
+        }
+    }
+
     /// Returns the maintenance of `key` that is in effect at `now`.
     pub fn maintenance(&self, key: &InstanceKey, now: Timestamp) -> Option<&Maintenance> {
         self.maintenance.get(key).filter(|maintenance| maintenance.ends > now)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mysql::{Closing, Copied, ErrorKind, Identity, SourceChange};
-use planner::{Beyond, Homecoming, Outcome};
+use planner::{Action, Beyond, Homecoming, Outcome};
 use store::Command;
 use tokio::time::Instant;
 use topology::{Channel, Instance, InstanceKey, ServerUuid, WritePolicy};
@@ -62,6 +62,9 @@ pub(super) async fn perform(hub: &Arc<Hub>, run: &Run, homecoming: &Homecoming) 
             attach(hub, run, server, source, (account_of.as_ref(), *semi_sync)).await
         }
         Homecoming::Reinstate { server } => {
+            if read(hub, server).await?.writes.is_writable() {
+                return refuse("it is writable: without its record nobody would close it");
+            }
             reinstate(hub, server).await?;
             let declared = hub.store.declared();
             let is_ours =
@@ -88,6 +91,20 @@ async fn read_both(
     Ok((old, new))
 }
 
+/// Returns who has to be met: the server of this identity or, where it has none, the one that was just read.
+fn identity(uuid: Option<&ServerUuid>, read: &Instance) -> Identity {
+    Identity { uuid: uuid.cloned(), server_id: if uuid.is_none() { read.server_id } else { 0 } }
+}
+
+/// Returns what the plan says to check of the returned primary: its identity, and whether what it has beyond is on record.
+fn planned_check(run: &Run) -> Result<(Option<&ServerUuid>, bool), Sentence> {
+    let check = run.plan.steps.iter().find_map(|step| match &step.action {
+        Action::Return(Homecoming::Check { uuid, recorded, .. }) => Some((uuid.as_ref(), *recorded)),
+        _ => None,
+    });
+    check.ok_or_else(|| Sentence("its plan does not say who it is".to_owned()))
+}
+
 async fn check(
     hub: &Arc<Hub>,
     run: &Run,
@@ -96,7 +113,7 @@ async fn check(
     recorded: bool,
 ) -> Performed {
     let (old, new) = read_both(hub, server, primary).await?;
-    let who = Identity { uuid: uuid.cloned(), server_id: if uuid.is_none() { old.server_id } else { 0 } };
+    let who = identity(uuid, &old);
     let message = match close_at_once(hub, &run.mandate, server, &who).await? {
         Closing::Stranger => return refuse("another server has its address"),
         Closing::WasClosed => "it was closed",
@@ -119,6 +136,9 @@ async fn rebuild(
     donor: &InstanceKey,
     primary: &InstanceKey,
 ) -> Performed {
+    let (uuid, recorded) = planned_check(run)?;
+    // An earlier executor may have checked it long ago: who wrote on it since would lose that, and nobody would know.
+    check(hub, run, (key, uuid), primary, recorded).await?;
     let (old, new) = read_both(hub, key, primary).await?;
     let is_copy = |old: &Instance| {
         let lacks = new.gtid.purged.subtract(&old.gtid.executed);
@@ -139,11 +159,16 @@ async fn rebuild(
             return Err(error.into());
         }
     };
-    let until = Instant::now() + RESTARTS;
+    let (who, until) = (identity(uuid, &old), Instant::now() + RESTARTS);
     loop {
+        // It starts as its configuration file says, which is writable more often than not. While it is down, that fails.
+        if let Ok(Closing::Stranger) = close_at_once(hub, &run.mandate, key, &who).await {
+            return refuse("another server has its address");
+        }
         watcher::probe_anew(hub, key).await;
         if let Ok(server) = read(hub, key).await
             && is_copy(&server)
+            && !server.writes.is_writable()
         {
             return done(format!("it has the data of {donor}"));
         }
@@ -166,6 +191,11 @@ async fn attach(
     source: &InstanceKey,
     (account_of, semi_sync): (Option<&InstanceKey>, bool),
 ) -> Performed {
+    let (uuid, _) = planned_check(run)?;
+    let who = identity(uuid, &*read(hub, key).await?);
+    if close_at_once(hub, &run.mandate, key, &who).await? == Closing::Stranger {
+        return refuse("another server has its address");
+    }
     let (old, new) = read_both(hub, key, source).await?;
     if !Beyond::of(&old, &new).is_some_and(|beyond| beyond.is_empty()) {
         return refuse(format!("it has transactions that {source} has not"));

@@ -320,9 +320,10 @@ pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Perfor
 
 async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Sentence> {
     let mut server = grip_again(hub, run, key)?.server;
-    // A server that was demoted once and is promoted again is the primary now.
-    if hub.store.declared().demoted.contains_key(key) {
-        hub.declare(Command::Reinstate { key: key.clone() }).await?;
+    // A server that was demoted once and is promoted again is the primary now, under whatever address it was demoted.
+    let known = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
+    if hub.store.declared().demotion_at(key, known.as_deref()).is_some() {
+        super::reinstate(hub, key).await?;
     }
     server.checked()?.set_writable().await?;
     let now = read(hub, key).await?;
