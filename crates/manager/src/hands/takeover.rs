@@ -333,6 +333,18 @@ async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(),
     if now.writes.is_writable() { Ok(()) } else { refuse("it is still read-only") }
 }
 
+/// Starts threads of a replica that was not moved yet. What it received it may be the only one to have acknowledged: unlike
+/// after a move, nothing of that may be thrown away.
+async fn start_where_it_is(server: &mut Guarded<'_>, channel: &str, start: Threads) -> Result<(), Sentence> {
+    match (start.receiver, start.applier) {
+        (true, true) => server.checked()?.start_replication(channel).await?,
+        (true, false) => server.checked()?.start_receiver(channel).await?,
+        (false, true) => server.checked()?.start_applier(channel).await?,
+        (false, false) => {}
+    }
+    Ok(())
+}
+
 /// Moves a replica back to the primary that it was moved away from.
 pub(crate) async fn move_back(
     hub: &Arc<Hub>,
@@ -343,6 +355,10 @@ pub(crate) async fn move_back(
 ) -> Result<(), String> {
     let moving = async {
         let Grip { mut server, channel } = grip_again(hub, run, replica)?;
+        let state = server.checked()?.channel(&channel).await?;
+        if state.is_some_and(|state| state.source == *to) {
+            return start_where_it_is(&mut server, &channel, start).await;
+        }
         server.checked()?.stop_replication(&channel).await?;
         point(&mut server, &channel, to, start).await
     };
