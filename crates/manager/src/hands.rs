@@ -4,6 +4,7 @@ mod returning;
 mod takeover;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -358,7 +359,9 @@ async fn promote(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, writable: bool, s
         // Before the first write, or that write would be acknowledged without a replica.
         server.checked()?.set_semi_sync_source(true).await?;
     }
-    server.checked()?.set_writable().await?;
+    let opening = server.checked()?;
+    run.may_be_open.store(true, Ordering::Relaxed);
+    opening.set_writable().await?;
     let now = read(hub, key).await?;
     if now.writes.is_writable() { done("accepts writes") } else { refuse("it is still read-only") }
 }

@@ -328,7 +328,11 @@ async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(),
     if hub.store.declared().demoted.contains_key(key) {
         hub.declare(Command::Reinstate { key: key.clone() }).await?;
     }
-    server.checked()?.set_writable().await?;
+    // A session that died is noticed here, while it is certain that nothing was opened.
+    server.checked()?.write_policy().await?;
+    let opening = server.checked()?;
+    run.may_be_open.store(true, Ordering::Relaxed);
+    opening.set_writable().await?;
     let now = read(hub, key).await?;
     if now.writes.is_writable() { Ok(()) } else { refuse("it is still read-only") }
 }
@@ -449,8 +453,11 @@ pub(crate) async fn close_candidate(
     let closing = async {
         let Grip { mut server, channel } = grip_again(hub, run, key)?;
         if let Err(error) = server.checked()?.set_read_only(true).await {
-            // Its process is gone, says its kernel: it has written nothing that anybody was promised.
-            return if error.unreachable() == topology::Unreachable::Refused {
+            // Its process is gone, says its kernel. If nobody told it to take writes, it has written nothing that anybody was
+            // promised.
+            let never_open =
+                !run.may_be_open.load(Ordering::Relaxed) && !run.begun_before.contains(&run.plan.point_of_no_return());
+            return if never_open && error.unreachable() == topology::Unreachable::Refused {
                 disown(hub, run, key).await;
                 Ok(())
             } else {
