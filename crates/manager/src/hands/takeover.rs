@@ -325,9 +325,25 @@ async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(),
     if hub.store.declared().demotion_at(key, known.as_deref()).is_some() {
         super::reinstate(hub, key).await?;
     }
-    server.checked()?.set_writable().await?;
+    // A session that died is noticed here, while it is certain that nothing was opened.
+    server.checked()?.write_policy().await?;
+    let opening = server.checked()?;
+    run.may_be_open.store(true, Ordering::Relaxed);
+    opening.set_writable().await?;
     let now = read(hub, key).await?;
     if now.writes.is_writable() { Ok(()) } else { refuse("it is still read-only") }
+}
+
+/// Starts threads of a replica that was not moved yet. What it received it may be the only one to have acknowledged: unlike
+/// after a move, nothing of that may be thrown away.
+async fn start_where_it_is(server: &mut Guarded<'_>, channel: &str, start: Threads) -> Result<(), Sentence> {
+    match (start.receiver, start.applier) {
+        (true, true) => server.checked()?.start_replication(channel).await?,
+        (true, false) => server.checked()?.start_receiver(channel).await?,
+        (false, true) => server.checked()?.start_applier(channel).await?,
+        (false, false) => {}
+    }
+    Ok(())
 }
 
 /// Moves a replica back to the primary that it was moved away from.
@@ -340,6 +356,10 @@ pub(crate) async fn move_back(
 ) -> Result<(), String> {
     let moving = async {
         let Grip { mut server, channel } = grip_again(hub, run, replica)?;
+        let state = server.checked()?.channel(&channel).await?;
+        if state.is_some_and(|state| state.source == *to) {
+            return start_where_it_is(&mut server, &channel, start).await;
+        }
         server.checked()?.stop_replication(&channel).await?;
         point(&mut server, &channel, to, start).await
     };
@@ -433,8 +453,11 @@ pub(crate) async fn close_candidate(
     let closing = async {
         let Grip { mut server, channel } = grip_again(hub, run, key)?;
         if let Err(error) = server.checked()?.set_read_only(true).await {
-            // Its process is gone, says its kernel: it has written nothing that anybody was promised.
-            return if error.unreachable() == topology::Unreachable::Refused {
+            // Its process is gone, says its kernel. If nobody told it to take writes, it has written nothing that anybody was
+            // promised.
+            let never_open =
+                !run.may_be_open.load(Ordering::Relaxed) && !run.begun_before.contains(&run.plan.point_of_no_return());
+            return if never_open && error.unreachable() == topology::Unreachable::Refused {
                 disown(hub, run, key).await;
                 Ok(())
             } else {
