@@ -18,7 +18,7 @@ use crate::mandate::{Mandate, Office};
 use crate::reach::Verbs;
 use crate::{Error, audit, mending, narrator, watcher};
 
-pub(crate) use returning::{close_at_once, reinstate};
+pub(crate) use returning::{close_at_once, reinstate, welcome};
 pub(crate) use takeover::{
     close_candidate, detach_primary, follow_again, move_back, release_brake, restore_acks, thaw,
 };
