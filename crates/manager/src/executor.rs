@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, join_all};
@@ -45,6 +46,8 @@ pub(crate) struct Run {
     pub(crate) block_ends: Option<Instant>,
     /// Sessions that are kept from step to step.
     pub(crate) lines: Lines,
+    /// The candidate was told to take writes, or may have been.
+    pub(crate) may_be_open: AtomicBool,
 }
 
 impl Run {
@@ -52,7 +55,8 @@ impl Run {
     pub(crate) fn new(mandate: &Mandate, uid: String, epoch: u64, plan: Plan, told: Facts) -> Self {
         let mandate = mandate.clone();
         let (finished, begun_before) = (BTreeMap::new(), BTreeSet::new());
-        Self { mandate, uid, epoch, plan, told, finished, begun_before, block_ends: None, lines: Lines::default() }
+        let (lines, may_be_open) = (Lines::default(), AtomicBool::new(false));
+        Self { mandate, uid, epoch, plan, told, finished, begun_before, block_ends: None, lines, may_be_open }
     }
 }
 
@@ -93,7 +97,10 @@ pub(crate) async fn execute(hub: &Arc<Hub>, mut run: Run) -> Result<Recovered, E
     let mut lost: Vec<InstanceKey> = run.plan.lost.iter().map(|lost| lost.key.clone()).collect();
     let mut succeeded = run.plan.succeeded(&run.finished);
     let (mut refused, mut given_up) = (false, BTreeSet::new());
-    if !succeeded {
+    if succeeded {
+        // An earlier executor promoted it: who was replaced is fenced when it is met.
+        lock(&hub.undecided).remove(&run.uid);
+    } else {
         lock(&hub.undecided).insert(run.uid.clone());
     }
     for stage in stages(&run.plan) {

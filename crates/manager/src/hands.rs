@@ -4,6 +4,7 @@ mod returning;
 mod takeover;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ use crate::{Error, audit, mending, narrator, watcher};
 
 pub(crate) use returning::{close_at_once, reinstate, welcome};
 pub(crate) use takeover::{
-    close_candidate, detach_primary, follow_again, move_back, release_brake, restore_acks, thaw,
+    close_candidate, detach_primary, follow_again, forget_sources, move_back, release_brake, restore_acks, thaw,
+    thaw_now,
 };
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
@@ -133,12 +135,12 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::StopReceiver { replica, held } => stop_receiver(hub, run, replica, held).await,
         Action::CatchUp { candidate, donor, until } => catch_up(hub, run, candidate, donor, until).await,
         Action::Drain { candidate, until, within } => drain(hub, run, candidate, until, *within).await,
-        Action::Fence { server, uuid } => fence(hub, run, server, uuid.as_ref()).await,
+        Action::Fence { server, uuid, was_writable } => fence(hub, run, server, uuid.as_ref(), *was_writable).await,
         Action::Settle { replica, at, within } => mending::settle(hub, run, replica, at, *within).await,
         Action::Align { replica, source, at, start } => mending::align(hub, run, replica, source, at, *start).await,
         Action::SetSemiSync { replica, on } => mending::set_semi_sync(hub, run, replica, *on).await,
         Action::Open { server } => mending::open(hub, run, server).await,
-        Action::Promote { server, writable, semi_sync } => {
+        Action::Promote { server, writable, semi_sync, .. } => {
             lock(&hub.undecided).remove(&run.uid);
             if run.plan.kind == Kind::Takeover {
                 takeover::open(hub, run, server).await
@@ -150,7 +152,7 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
             takeover::approach(hub, run, candidate, primary, *within).await
         }
         Action::Relocate { replica, to, start, .. } => takeover::relocate(hub, run, replica, to, *start).await,
-        Action::Freeze { server, uuid, budget } => takeover::freeze(hub, run, server, uuid.as_ref(), *budget).await,
+        Action::Freeze { server, uuid, budget, .. } => takeover::freeze(hub, run, server, uuid.as_ref(), *budget).await,
         Action::FollowToEnd { candidate, primary } => takeover::follow_to_end(hub, run, candidate, primary).await,
         Action::Attach { server, source, tls, acked, acks } => {
             takeover::attach(hub, run, server, source, tls.as_deref(), *acked, *acks).await
@@ -254,7 +256,13 @@ async fn drain(hub: &Arc<Hub>, run: &Run, candidate: &InstanceKey, until: &GtidS
 
 /// Fences the old primary as far as it can be reached. From here on it is on record as demoted: when it is met again and
 /// is writable, it is made read-only.
-async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>) -> Performed {
+async fn fence(
+    hub: &Arc<Hub>,
+    run: &Run,
+    key: &InstanceKey,
+    uuid: Option<&ServerUuid>,
+    was_writable: bool,
+) -> Performed {
     let demoted = Demoted {
         key: key.clone(),
         uuid: uuid.cloned(),
@@ -274,7 +282,8 @@ async fn fence(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&Serve
             let (hub_of_task, key) = (Arc::clone(hub), key.clone());
             hub.spawn(async move {
                 match pending.finished().await {
-                    Ok(()) => resumed(&hub_of_task, &key).await,
+                    Ok(()) if was_writable => resumed(&hub_of_task, &key).await,
+                    Ok(()) => tracing::info!(instance = %key, "resumed and is read-only, as it was"),
                     Err(error) => tracing::info!(instance = %key, %error, "the replaced primary went away unfenced"),
                 }
             });
@@ -293,6 +302,10 @@ pub(crate) async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
         tracing::warn!(instance = %key, "the replaced primary resumed and is read-only");
         return;
     }
+    if let Some(other) = other_open_head(hub, key) {
+        tracing::warn!(instance = %key, %other, "resumed after the recovery had been given up: stays read-only, another takes writes");
+        return;
+    }
     let Ok(mandate) = hub.office.mandate() else { return };
     match set_writable(hub, &mandate, key).await {
         Ok(()) => tracing::warn!(instance = %key, "resumed after the recovery had been given up: takes writes again"),
@@ -300,6 +313,20 @@ pub(crate) async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
             tracing::error!(instance = %key, %error, "THE PRIMARY IS READ-ONLY after a recovery that was given up")
         }
     }
+}
+
+/// Returns a server of the same cluster that is seen to take writes and is no mere replica: one that replicates from nobody, or
+/// a co-primary.
+fn other_open_head(hub: &Hub, key: &InstanceKey) -> Option<InstanceKey> {
+    let view = hub.view();
+    let ring = view.graph.ring(key);
+    let members = &view.graph.cluster_of(key)?.members;
+    let is_open_head = |other: &&InstanceKey| {
+        let watched = hub.observatory.get(other).filter(|watched| watched.is_valid());
+        let instance = watched.and_then(|watched| watched.instance.clone());
+        instance.is_some_and(|other| other.writes.is_writable() && (!other.is_replica() || ring.contains(&other.key)))
+    };
+    members.iter().filter(|other| *other != key).find(is_open_head).cloned()
 }
 
 /// Returns why nobody must be promoted any more: the old primary, which was dead when this was planned, answers again and
@@ -333,7 +360,9 @@ async fn promote(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, writable: bool, s
         // Before the first write, or that write would be acknowledged without a replica.
         server.checked()?.set_semi_sync_source(true).await?;
     }
-    server.checked()?.set_writable().await?;
+    let opening = server.checked()?;
+    run.may_be_open.store(true, Ordering::Relaxed);
+    opening.set_writable().await?;
     let now = read(hub, key).await?;
     if now.writes.is_writable() { done("accepts writes") } else { refuse("it is still read-only") }
 }

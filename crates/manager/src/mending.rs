@@ -92,7 +92,11 @@ pub(crate) async fn align(
     done("")
 }
 
-/// Switches the replica's side of semi-synchronous replication. A receiver on MariaDB is restarted only when all it received is
+/// How long a replica may take to connect anew as one that acknowledges.
+const ACKNOWLEDGING_TAKES: Duration = Duration::from_secs(10);
+
+/// Switches the replica's side of semi-synchronous replication. One that is switched on must be seen to acknowledge: others are
+/// switched off after it. A receiver on MariaDB is restarted only when all it received is
 /// applied: it would throw the rest away.
 pub(crate) async fn set_semi_sync(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey, on: bool) -> Performed {
     let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
@@ -112,9 +116,24 @@ pub(crate) async fn set_semi_sync(hub: &Arc<Hub>, run: &Run, replica: &InstanceK
         server.checked()?.start_receiver(&channel).await?;
         emptied?;
     }
+    if on {
+        acknowledges(hub, replica).await?;
+    }
     read(hub, replica).await?;
     read(hub, &run.plan.failed).await?;
     done("")
+}
+
+/// Waits until the receiver of `replica` is connected as one that acknowledges.
+async fn acknowledges(hub: &Arc<Hub>, replica: &InstanceKey) -> Result<(), Sentence> {
+    let deadline = tokio::time::Instant::now() + ACKNOWLEDGING_TAKES;
+    while !read(hub, replica).await?.semi_sync.replica.active {
+        if tokio::time::Instant::now() > deadline {
+            return refuse("it is switched on and does not acknowledge");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// Opens a primary for writes that is read-only and should not be. It is looked at once more: what it is on record for may

@@ -150,6 +150,16 @@ async fn go_on(hub: &Arc<Hub>, run: Run, record: &PlanRecord, was_promoting: boo
         narrator::tell(hub, &uid, format!("not gone on with: {why}"));
         return executor::give_up(hub, run, &why).await;
     }
+    let unfinished = !run.finished.contains_key(&run.plan.point_of_no_return());
+    let is_open =
+        |key| hub.observatory.get(key).is_some_and(|known: std::sync::Arc<topology::Watched>| takes_writes(&known));
+    if unfinished && run.plan.replaces_a_living_one() && is_open(&run.plan.failed) {
+        if !is_open(&run.plan.successor) {
+            // It restarted meanwhile and took writes that the other one does not have.
+            return executor::give_up(hub, run, "the old primary takes writes again").await;
+        }
+        hands::set_read_only(hub, &run.mandate, &run.plan.failed).await?;
+    }
     narrator::tell(
         hub,
         &uid,
@@ -161,6 +171,10 @@ async fn go_on(hub: &Arc<Hub>, run: Run, record: &PlanRecord, was_promoting: boo
     let ended = executor::execute(hub, run).await?;
     tracing::warn!(recovery = %ended.uid, successor = ?ended.successor, "ended a recovery that another executor began");
     Ok(())
+}
+
+fn takes_writes(known: &topology::Watched) -> bool {
+    known.is_valid() && known.instance.as_ref().is_some_and(|instance| instance.writes.is_writable())
 }
 
 /// Fences the old primary once more, if that was done before: it may have come back in the meantime.

@@ -7,7 +7,7 @@
 use analysis::{Facts, Policy};
 use topology::{BinlogCoordinates, GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
 
-use crate::steps::{Steps, threads_to_start};
+use crate::steps::{Steps, shares_the_writes, threads_to_start, took_writes};
 use crate::{
     Action, Certificate, Choice, Hold, HookList, Kind, Lost, Plan, Rejection, Request, dead_primary, rehoming,
 };
@@ -152,7 +152,8 @@ fn steps(
     steps.stage(true, [settle(successor)]);
     steps.same_stage(false, kept.iter().map(|replica| settle(&replica.key)));
     let uuid = snapshot.instance(&facts.key).and_then(|failed| failed.uuid.clone());
-    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid }]);
+    let was_writable = took_writes(snapshot, &facts.key);
+    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid, was_writable }]);
     let align = |replica: &&Instance| {
         let (replica, start) = (replica.key.clone(), threads_to_start(replica));
         Action::Align { replica, source: successor.clone(), at: end.clone(), start }
@@ -160,9 +161,10 @@ fn steps(
     // While the new primary is closed: its first write would move the end of its log.
     steps.stage(false, kept.iter().map(align));
     let (server, writable) = (successor.clone(), policy.apply_promotion);
+    let was_writable = shares_the_writes(snapshot, facts, successor);
     let semi_sync = facts.semi_sync.source.enabled
         && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available);
-    steps.stage(true, [Action::Promote { server, writable, semi_sync }]);
+    steps.stage(true, [Action::Promote { server, writable, semi_sync, was_writable }]);
     steps.stage(true, [Action::Publish { primary: successor.clone() }]);
     steps.give_up(policy, lost);
     steps.stage(false, [Action::Downtime { server: facts.key.clone(), lasts: policy.lost_downtime }]);

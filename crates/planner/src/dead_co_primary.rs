@@ -26,8 +26,10 @@ pub(crate) fn plan(context: Context<'_>, facts: &Facts) -> Result<Plan, Hold> {
     plan.kind = Kind::DeadCoPrimary;
     if is_writable {
         leave_open(&mut plan, &other);
+        let failed = snapshot.instance(&facts.key).map(|failed| failed.gtid.executed.clone()).unwrap_or_default();
         if facts.is_read_only
             && let Some(certificate) = &mut plan.certificate
+            && certificate.holds.contains(&failed)
         {
             certificate.verdict = Verdict::NothingLost;
             certificate.because = vec![format!("{} took no writes when it was last seen, and {other} does", facts.key)];

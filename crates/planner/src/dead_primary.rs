@@ -9,7 +9,7 @@ use std::time::Duration;
 use analysis::{Facts, Policy};
 use topology::{GtidSet, Instance, InstanceKey, Snapshot};
 
-use crate::steps::{Steps, threads_to_start};
+use crate::steps::{Steps, shares_the_writes, threads_to_start, took_writes};
 use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Request};
 
 /// Returns the plan that promotes `successor`, the choice's best.
@@ -56,7 +56,8 @@ pub(crate) fn plan(
     let until = choice.held_together.clone();
     steps.stage(true, [Action::Drain { candidate: successor.clone(), until, within: policy.drain_timeout }]);
     let uuid = failed.and_then(|failed| failed.uuid.clone());
-    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid }]);
+    let was_writable = took_writes(snapshot, &facts.key);
+    steps.same_stage(false, [Action::Fence { server: facts.key.clone(), uuid, was_writable }]);
     steps.stage(
         true,
         [Action::Promote {
@@ -65,6 +66,7 @@ pub(crate) fn plan(
             // One that cannot wait is promoted all the same; preferences put it last.
             semi_sync: facts.semi_sync.source.enabled
                 && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available),
+            was_writable: shares_the_writes(snapshot, facts, successor),
         }],
     );
     let repoint = |replica: &&Instance| Action::Repoint {

@@ -6,7 +6,7 @@
 use analysis::{Facts, Policy};
 use topology::{GtidSet, Instance, InstanceKey, Snapshot};
 
-use crate::steps::{Steps, threads_to_start};
+use crate::steps::{Steps, shares_the_writes, threads_to_start, took_writes};
 use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Request, Verdict, rehoming};
 
 /// Returns the plan that promotes `successor`.
@@ -34,11 +34,15 @@ pub(crate) fn plan(
     let (candidate, primary, within) = (successor.clone(), facts.key.clone(), policy.drain_timeout);
     steps.stage(true, [Action::Approach { candidate: candidate.clone(), primary: primary.clone(), within }]);
     let uuid = old.and_then(|old| old.uuid.clone());
-    steps.stage(true, [Action::Freeze { server: facts.key.clone(), uuid, budget: policy.write_block }]);
+    let (server, budget) = (facts.key.clone(), policy.write_block);
+    let was_writable = took_writes(snapshot, &server);
+    steps.stage(true, [Action::Freeze { server, uuid, budget, was_writable }]);
     steps.stage(true, [Action::FollowToEnd { candidate, primary }]);
     let semi_sync = facts.semi_sync.source.enabled
         && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available);
-    steps.stage(true, [Action::Promote { server: successor.clone(), writable: policy.apply_promotion, semi_sync }]);
+    let (server, writable) = (successor.clone(), policy.apply_promotion);
+    let was_writable = shares_the_writes(snapshot, facts, successor);
+    steps.stage(true, [Action::Promote { server, writable, semi_sync, was_writable }]);
     steps.stage(true, [Action::Publish { primary: successor.clone() }]);
     steps.same_stage(
         false,

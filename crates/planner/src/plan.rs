@@ -79,6 +79,11 @@ pub struct Acks {
     pub lossless: bool,
 }
 
+/// What plans mean that do not say it.
+fn yes() -> bool {
+    true
+}
+
 /// What one step does. Each is idempotent: doing it twice leaves the servers as doing it once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
@@ -115,6 +120,9 @@ pub enum Action {
         server: InstanceKey,
         /// Its identity, where it is known: another server may have its address by now.
         uuid: Option<ServerUuid>,
+        /// It took writes when it was last seen, as far as that is known. One that did not is not opened by the way back.
+        #[serde(default = "yes")]
+        was_writable: bool,
     },
     /// Cuts the candidate from its source for good and opens it for writes.
     Promote {
@@ -124,6 +132,9 @@ pub enum Action {
         writable: bool,
         /// Enable the source side of semi-synchronous replication, as the old primary had it.
         semi_sync: bool,
+        /// It is a co-primary that took writes before: the way back must not close it.
+        #[serde(default)]
+        was_writable: bool,
     },
     /// Lets a replica replicate from the new primary, keeping credentials, TLS options, delay and heartbeat.
     Repoint {
@@ -200,6 +211,9 @@ pub enum Action {
         uuid: Option<ServerUuid>,
         /// How long writes may be refused before a new primary takes them; if that is not enough, all is undone.
         budget: Duration,
+        /// It took writes when this was planned. One that did not is not opened by the way back.
+        #[serde(default = "yes")]
+        was_writable: bool,
     },
     /// Lets the candidate apply all that the frozen primary executed, and sees that the primary stands still.
     FollowToEnd {

@@ -32,12 +32,15 @@ pub(crate) fn of(
     let Some(primary) = primary else { return Err("the old primary was never seen alive".to_owned()) };
     let patience = does_not_give_up(snapshot, facts, primary)?;
     let wait_count = facts.semi_sync.wait_count as usize;
+    // An older reading proves nothing about what a newer one contradicts: who acknowledged then may not any more.
+    let last = readings(primary).first().map(|(_, executed)| *executed);
+    let contradicted = facts.failing_since.is_some() && last.is_some_and(|executed| !holds.contains(executed));
     let mut gap = None;
     for (base, executed) in bases(primary) {
         let ackers = Ackers::since(base, snapshot, facts, holds, answers);
         if ackers.missing() >= wait_count {
             gap.get_or_insert_with(|| ackers.too_many_missing(wait_count));
-        } else if !holds.contains(executed) {
+        } else if contradicted || !holds.contains(executed) {
             gap.get_or_insert_with(|| {
                 "it had committed more, when it was last seen, than those who answer hold".to_owned()
             });

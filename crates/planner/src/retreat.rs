@@ -120,13 +120,17 @@ fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> 
         Action::CatchUp { candidate, .. } => {
             Undo::StartReplication { replica: candidate.clone(), only_if_it_answers: outcome != Some(Outcome::Done) }
         }
+        // It took writes before, and may be the only one that does.
+        Action::Promote { was_writable: true, .. } => return None,
         Action::Promote { server, .. } if lives => Undo::Close { server: server.clone(), primary: plan.failed.clone() },
         Action::Promote { server, .. } => Undo::Disown { server: server.clone() },
         // A candidate that may have been opened for writes leaves the dead primary closed.
-        Action::Fence { server, .. } => {
-            let open = matches!(outcome, None | Some(Outcome::Done)) && !promoting;
+        Action::Fence { server, was_writable, .. } => {
+            let open = *was_writable && matches!(outcome, None | Some(Outcome::Done)) && !promoting;
             Undo::Unfence { server: server.clone(), open }
         }
+        // It was closed before: nothing but what is on record of it is taken back.
+        Action::Freeze { server, was_writable: false, .. } => Undo::Unfence { server: server.clone(), open: false },
         Action::Freeze { server, uuid, .. } => Undo::Thaw { server: server.clone(), uuid: uuid.clone() },
         Action::Relocate { replica, from, start, .. } => {
             Undo::MoveBack { replica: replica.clone(), to: from.clone(), start: *start }

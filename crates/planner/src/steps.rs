@@ -1,7 +1,7 @@
 //! Putting a plan together, stage by stage.
 
-use analysis::{Policy, Testimony};
-use topology::{Instance, ThreadState};
+use analysis::{Facts, Policy, Testimony};
+use topology::{Instance, InstanceKey, Snapshot, ThreadState};
 
 use crate::{Action, Lost, Step, Threads};
 
@@ -39,6 +39,17 @@ impl Steps {
         let lasts = policy.lost_downtime;
         self.stage(false, lost.iter().map(|lost| Action::Downtime { server: lost.key.clone(), lasts }));
     }
+}
+
+/// True unless `server` is known to have refused writes when it was last seen.
+pub(crate) fn took_writes(snapshot: &Snapshot, server: &InstanceKey) -> bool {
+    snapshot.instance(server).is_none_or(|server| server.writes.is_writable())
+}
+
+/// True when `successor` is a co-primary of the server that `facts` are about, and takes writes already.
+pub(crate) fn shares_the_writes(snapshot: &Snapshot, facts: &Facts, successor: &InstanceKey) -> bool {
+    facts.source.as_ref() == Some(successor)
+        && snapshot.instance(successor).is_some_and(|server| server.writes.is_writable())
 }
 
 /// A receiver that an operator stopped stays stopped; so does an applier that was stopped without an error.

@@ -149,13 +149,15 @@ impl<'a> Takeover<'a> {
 
     fn while_writes_wait(&self, steps: &mut Steps) {
         let (primary, candidate) = (self.primary.key.clone(), self.candidate.key.clone());
-        let budget = self.policy.write_block;
-        steps.stage(true, [Action::Freeze { server: primary.clone(), uuid: self.primary.uuid.clone(), budget }]);
+        let (budget, was_writable) = (self.policy.write_block, self.primary.writes.is_writable());
+        let (server, uuid) = (primary.clone(), self.primary.uuid.clone());
+        steps.stage(true, [Action::Freeze { server, uuid, budget, was_writable }]);
         let follow = Action::FollowToEnd { candidate: candidate.clone(), primary: primary.clone() };
         let acks = Some(acks_of(&self.primary.semi_sync)).filter(|acks| acks.enabled);
         let before = acks_of(&self.candidate.semi_sync);
         let ready = Action::Ready { candidate: candidate.clone(), primary: primary.clone(), acks, before };
-        let promote = Action::Promote { server: candidate, writable: true, semi_sync: false };
+        let was_writable = self.primary.source() == Some(&candidate) && self.candidate.writes.is_writable();
+        let promote = Action::Promote { server: candidate, writable: true, semi_sync: false, was_writable };
         steps.stage(true, [follow]);
         if self.lacks_acks {
             steps.same_stage(true, [self.attach()]);

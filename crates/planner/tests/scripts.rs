@@ -516,10 +516,14 @@ impl Story {
             running: running.as_deref(),
             request: &request,
         };
-        Ok(match planner::decide(&diagnosis, context) {
-            Decision::Hold(hold) => format!("hold: {hold}\n").replace(":3306", ""),
-            Decision::Act(plan) => render(&plan),
-        })
+        let plan = match planner::decide(&diagnosis, context) {
+            Decision::Hold(hold) => return Ok(format!("hold: {hold}\n").replace(":3306", "")),
+            Decision::Act(plan) => plan,
+        };
+        match args.lookup_parse("dies-in")? {
+            Some(step) => way_back(&plan, step),
+            None => Ok(render(&plan)),
+        }
     }
 
     /// The fleet becomes what it is supposed to be.
@@ -560,11 +564,7 @@ impl Story {
             Decision::Act(plan) => plan,
         };
         let Some(step) = dies_in else { return Ok(render(&plan)) };
-        let mut text = format!("in: {}\n", plan.steps[step as usize - 1].action);
-        for undo in planner::retreat(&plan, &(1..=step).collect(), &BTreeMap::new()).into_iter().flatten() {
-            writeln!(text, "  {}", short(&undo))?;
-        }
-        Ok(text.replace(":3306", ""))
+        way_back(&plan, step)
     }
 
     fn explain(&self) -> Result<String, Failure> {
@@ -618,13 +618,23 @@ fn render(plan: &planner::Plan) -> String {
     text.replace(":3306", "")
 }
 
+/// Returns what takes `plan` back when it was given up in this step.
+fn way_back(plan: &planner::Plan, step: u32) -> Result<String, Failure> {
+    let mut text = format!("in: {}\n", plan.steps[step as usize - 1].action);
+    for undo in planner::retreat(plan, &(1..=step).collect(), &BTreeMap::new()).into_iter().flatten() {
+        writeln!(text, "  {}", short(&undo))?;
+    }
+    Ok(text.replace(":3306", ""))
+}
+
 fn short(undo: &Undo) -> String {
     match undo {
         Undo::StartReceiver { replica, .. } => format!("start the receiver of {replica}"),
         Undo::StartReplication { replica, .. } => format!("start {replica}"),
         Undo::Disown { server } => format!("disown {server}"),
         Undo::Close { server, .. } => format!("close {server}, or leave all as it is"),
-        Undo::Unfence { server, .. } => format!("unfence {server}"),
+        Undo::Unfence { server, open: true } => format!("unfence {server}"),
+        Undo::Unfence { server, open: false } => format!("leave {server} as it is, and off the record"),
         Undo::Thaw { server, .. } => format!("open {server}"),
         Undo::MoveBack { replica, to, .. } => format!("move {replica} below {to}"),
         Undo::ReleaseBrake { primary } => format!("release the brake of {primary}"),

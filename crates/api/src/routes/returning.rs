@@ -1,7 +1,7 @@
 //! Replaced primaries that came back: what becomes of them, and what they have beyond their successors.
 
 use axum::extract::State;
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use planner::{Hold, Reception};
 use serde_json::{Value, json};
 use store::{Applied, Command, Divergence};
@@ -18,21 +18,21 @@ use crate::routes::recovery::number;
 pub(super) fn routes() -> Vec<Route> {
     vec![
         read("v2/divergences", divergences),
-        write("v2/divergences/{id}/acknowledge", acknowledge),
+        by_post("v2/divergences/{id}/acknowledge", post(|State(api): State<Api>, call: Call| acknowledge(api, call))),
         write("ack-divergence/{host}/{port}", acknowledge_all),
         read("v2/returned-primaries", returned),
         write("rejoin/{host}/{port}", rejoin),
         write("rejoin-clone/{host}/{port}", rejoin_clone),
-        Route {
-            handler: post(|State(api): State<Api>, call: Call| rejoin_by_query(api, call)),
-            info: RouteInfo {
-                path: "/api/v2/instances/{host}/{port}/rejoin".to_owned(),
-                verb: Verb::Post,
-                access: Access::Write,
-                place: Place::Leader,
-            },
-        },
+        by_post(
+            "v2/instances/{host}/{port}/rejoin",
+            post(|State(api): State<Api>, call: Call| rejoin_by_query(api, call)),
+        ),
     ]
+}
+
+fn by_post(path: &str, handler: MethodRouter<Api>) -> Route {
+    let path = format!("/api/{path}");
+    Route { handler, info: RouteInfo { path, verb: Verb::Post, access: Access::Write, place: Place::Leader } }
 }
 
 async fn rejoin(api: Api, call: Call) -> Answer {

@@ -18,10 +18,6 @@ const MOVE_WAITS: Duration = Duration::from_secs(10);
 /// How often something is looked at that should be so in a moment.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How often, and for how long in all, a server that must be opened again is tried.
-const AGAIN: Duration = Duration::from_secs(1);
-const FOR_LONG: Duration = Duration::from_secs(3600);
-
 impl Run {
     /// Returns until when something may take, `at_most`, that keeps writes waiting if the primary is frozen.
     fn until(&self, at_most: Duration) -> Instant {
@@ -329,9 +325,25 @@ async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(),
     if hub.store.declared().demotion_at(key, known.as_deref()).is_some() {
         super::reinstate(hub, key).await?;
     }
-    server.checked()?.set_writable().await?;
+    // A session that died is noticed here, while it is certain that nothing was opened.
+    server.checked()?.write_policy().await?;
+    let opening = server.checked()?;
+    run.may_be_open.store(true, Ordering::Relaxed);
+    opening.set_writable().await?;
     let now = read(hub, key).await?;
     if now.writes.is_writable() { Ok(()) } else { refuse("it is still read-only") }
+}
+
+/// Starts threads of a replica that was not moved yet. What it received it may be the only one to have acknowledged: unlike
+/// after a move, nothing of that may be thrown away.
+async fn start_where_it_is(server: &mut Guarded<'_>, channel: &str, start: Threads) -> Result<(), Sentence> {
+    match (start.receiver, start.applier) {
+        (true, true) => server.checked()?.start_replication(channel).await?,
+        (true, false) => server.checked()?.start_receiver(channel).await?,
+        (false, true) => server.checked()?.start_applier(channel).await?,
+        (false, false) => {}
+    }
+    Ok(())
 }
 
 /// Moves a replica back to the primary that it was moved away from.
@@ -344,6 +356,10 @@ pub(crate) async fn move_back(
 ) -> Result<(), String> {
     let moving = async {
         let Grip { mut server, channel } = grip_again(hub, run, replica)?;
+        let state = server.checked()?.channel(&channel).await?;
+        if state.is_some_and(|state| state.source == *to) {
+            return start_where_it_is(&mut server, &channel, start).await;
+        }
         server.checked()?.stop_replication(&channel).await?;
         point(&mut server, &channel, to, start).await
     };
@@ -383,25 +399,28 @@ pub(crate) async fn restore_acks(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, a
     Ok(grip_again(hub, run, key)?.server.checked()?.set_acks(ack_policy(acks)).await?)
 }
 
-/// Lets a frozen primary take writes again; where it does not answer, it is tried until it does or has a successor.
+/// Lets a frozen primary take writes again; where it does not answer, it is opened when it does.
 pub(crate) async fn thaw(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>) -> Result<(), Error> {
     hub.declare(Command::Reinstate { key: key.clone() }).await?;
-    let Err(error) = open_again(hub, &run.mandate, key, uuid).await else { return Ok(()) };
-    let (hub_of_task, mandate, key, uuid) = (Arc::clone(hub), run.mandate.clone(), key.clone(), uuid.cloned());
-    hub.spawn(async move {
-        let until = Instant::now() + FOR_LONG;
-        let trying = async {
-            while Instant::now() < until && !hub_of_task.store.declared().demoted.contains_key(&key) {
-                tokio::time::sleep(AGAIN).await;
-                if open_again(&hub_of_task, &mandate, &key, uuid.as_ref()).await.is_ok() {
-                    tracing::warn!(instance = %key, "takes writes again, after a takeover that was given up");
-                    return;
-                }
-            }
-        };
-        mandate.run(trying).await;
-    });
-    Err(error)
+    let opened = open_again(hub, &run.mandate, key, uuid).await;
+    if opened.is_err() {
+        crate::reopening::open_later(hub, &run.mandate, &run.plan);
+    }
+    opened
+}
+
+/// Lets a primary that an earlier recovery closed take writes again.
+pub(crate) async fn thaw_now(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    Ok(grip(hub, mandate, key)?.server.checked()?.thaw().await?)
+}
+
+/// Makes a server replicate from nobody.
+pub(crate) async fn forget_sources(hub: &Hub, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    let mut server = grip(hub, mandate, key)?.server;
+    for channel in server.checked()?.channels().await? {
+        server.checked()?.reset_replication(&channel.name).await?;
+    }
+    Ok(())
 }
 
 async fn open_again(
@@ -434,8 +453,11 @@ pub(crate) async fn close_candidate(
     let closing = async {
         let Grip { mut server, channel } = grip_again(hub, run, key)?;
         if let Err(error) = server.checked()?.set_read_only(true).await {
-            // Its process is gone, says its kernel: it has written nothing that anybody was promised.
-            return if error.unreachable() == topology::Unreachable::Refused {
+            // Its process is gone, says its kernel. If nobody told it to take writes, it has written nothing that anybody was
+            // promised.
+            let never_open =
+                !run.may_be_open.load(Ordering::Relaxed) && !run.begun_before.contains(&run.plan.point_of_no_return());
+            return if never_open && error.unreachable() == topology::Unreachable::Refused {
                 disown(hub, run, key).await;
                 Ok(())
             } else {

@@ -512,6 +512,25 @@ impl Verbs for Hand {
         .boxed()
     }
 
+    fn start_anew<'a>(&'a mut self, _: &'a str, receiver: bool, applier: bool) -> Verb<'a, ()> {
+        self.change(format!("starts anew (receiver {receiver}, applier {applier})"), move |server, now| {
+            let own = replication(server)?;
+            if receiver {
+                own.start_receiver(now);
+            }
+            if applier {
+                own.start_applier();
+            }
+            Ok(())
+        })
+        .boxed()
+    }
+
+    /// Commits take no time here: they cannot be slowed down.
+    fn brake(&mut self, delay: Option<Duration>) -> Verb<'_, bool> {
+        self.run("slow commits down", move |_, _| Ok(delay.is_none())).boxed()
+    }
+
     fn executed(&mut self) -> Verb<'_, GtidSet> {
         self.run("read the executed transactions", |fleet, id| Ok(fleet.server(id).executed_gtids())).boxed()
     }

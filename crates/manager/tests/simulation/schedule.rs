@@ -367,19 +367,17 @@ impl Schedule {
         tokio::spawn(async move { manager.recover(&key, Request::default()).await });
     }
 
-    /// A planned switch, whatever the state of things; nothing more fails while it lasts.
+    /// A planned switch, whatever the state of things.
     async fn take_over(&mut self) {
         if self.node.is_none() {
             return;
         }
         let primary = self.shared.lock().published.clone();
         self.tell(format!("an operator asks that somebody take over from {primary}"));
-        const LASTS: u64 = 8000;
         let manager = self.manager();
         let wish = Wish { designated: None, auto: true };
         #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
         tokio::spawn(async move { manager.take_over(&primary, wish, false).await.map_err(|error| error.to_string()) });
-        self.pass(LASTS).await;
     }
 
     async fn downtime(&mut self, id: u8) {
