@@ -19,7 +19,7 @@ use crate::mandate::{Mandate, Office};
 use crate::reach::Verbs;
 use crate::{Error, audit, mending, narrator, watcher};
 
-pub(crate) use returning::{close_at_once, reinstate};
+pub(crate) use returning::{close_at_once, reinstate, welcome};
 pub(crate) use takeover::{
     close_candidate, detach_primary, follow_again, forget_sources, move_back, release_brake, restore_acks, thaw,
     thaw_now,

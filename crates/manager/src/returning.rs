@@ -185,7 +185,7 @@ async fn consider(
     }
     let done = match reception {
         Reception::Settled(why) => {
-            hands::reinstate(hub, key).await?;
+            hands::welcome(hub, key).await?;
             audit::record(hub, "returned-master", Some(key), "", &format!("not demoted any more: {why}")).await;
             Ok(None)
         }

@@ -52,6 +52,16 @@ pub(crate) async fn reinstate(hub: &Hub, key: &InstanceKey) -> Result<(), Error>
     Ok(())
 }
 
+/// Takes back that the server at `key` is demoted, and the downtime that its failover gave it.
+pub(crate) async fn welcome(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
+    let is_ours = |downtime: &&topology::Downtime| downtime.owner == OWNER && downtime.reason == LOST_IN_RECOVERY;
+    // First: once its record is gone, nobody comes back to it.
+    if hub.store.declared().downtimes.get(key).filter(is_ours).is_some() {
+        hub.declare(Command::EndDowntime { key: key.clone() }).await?;
+    }
+    reinstate(hub, key).await
+}
+
 pub(super) async fn perform(hub: &Arc<Hub>, run: &Run, homecoming: &Homecoming) -> Performed {
     match homecoming {
         Homecoming::Check { server, uuid, primary, recorded } => {
@@ -65,13 +75,7 @@ pub(super) async fn perform(hub: &Arc<Hub>, run: &Run, homecoming: &Homecoming) 
             if read(hub, server).await?.writes.is_writable() {
                 return refuse("it is writable: without its record nobody would close it");
             }
-            reinstate(hub, server).await?;
-            let declared = hub.store.declared();
-            let is_ours =
-                |downtime: &&topology::Downtime| downtime.owner == OWNER && downtime.reason == LOST_IN_RECOVERY;
-            if declared.downtimes.get(server).filter(is_ours).is_some() {
-                hub.declare(Command::EndDowntime { key: server.clone() }).await?;
-            }
+            welcome(hub, server).await?;
             done("")
         }
     }
@@ -148,6 +152,7 @@ async fn rebuild(
         return Ok((Outcome::Skipped, "it is a copy already".to_owned()));
     }
     grip(hub, &run.mandate, donor)?.server.checked()?.load_clone_plugin().await?;
+    let held = read(hub, donor).await?.gtid.executed.clone();
     let Grip { mut server, .. } = grip(hub, &run.mandate, key)?;
     server.checked()?.load_clone_plugin().await?;
     // The plugin refuses to write under super_read_only; ordinary accounts stay shut out.
@@ -168,6 +173,8 @@ async fn rebuild(
         watcher::probe_anew(hub, key).await;
         if let Ok(server) = read(hub, key).await
             && is_copy(&server)
+            // One that is about to shut down may answer still, with neither the old data nor the new.
+            && server.gtid.executed.contains(&held)
             && !server.writes.is_writable()
         {
             return done(format!("it has the data of {donor}"));
