@@ -41,9 +41,8 @@ impl Closed {
     fn by(plan: &Plan, may_be_done: impl Fn(u32) -> bool, since: Timestamp, until: Timestamp) -> Option<Self> {
         let done = || plan.steps.iter().filter(|step| may_be_done(step.number));
         let (key, uuid) = done().find_map(|step| match &step.action {
-            Action::Fence { server, uuid, .. } | Action::Freeze { server, uuid, .. } => {
-                Some((server.clone(), uuid.clone()))
-            }
+            Action::Fence { server, uuid, was_writable: true, .. }
+            | Action::Freeze { server, uuid, was_writable: true, .. } => Some((server.clone(), uuid.clone())),
             _ => None,
         })?;
         let attached_to = done().find_map(|step| match &step.action {

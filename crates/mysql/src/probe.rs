@@ -145,6 +145,8 @@ struct Slow {
     variables: Variables,
     status: Variables,
     credentials_available: bool,
+    /// The server replicated then. One that has become a replica since has an account by now.
+    of_replica: bool,
 }
 
 /// A failure on the way, and whether anything was answered before it.
@@ -253,7 +255,7 @@ impl Prober {
             let slow = self.read_slow(session, deadline).await?;
             self.slow = Some(slow);
         }
-        let Some(slow) = self.slow.clone() else {
+        let Some(mut slow) = self.slow.clone() else {
             return Err(self.error(ErrorKind::Unexpected("no variables".to_owned())));
         };
         let answers = self.read_fast(session, &slow, deadline).await?;
@@ -273,6 +275,12 @@ impl Prober {
         instance.placement = self.said.placement.clone();
         instance.labels = self.said.labels.clone();
         instance.semi_sync.priority = self.said.semi_sync_priority;
+        if slow.of_replica != instance.is_replica() {
+            let of_replica = instance.is_replica();
+            let anew = if of_replica { self.read_slow(session, deadline).await? } else { slow };
+            slow = Slow { of_replica, ..anew };
+            self.slow = Some(slow.clone());
+        }
         instance.credentials_available = self.settings.credentials_query_configured || slow.credentials_available;
         instance.replicas = self.found.iter().map(|replica| replica.key.clone()).collect();
         if instance.is_replica() {

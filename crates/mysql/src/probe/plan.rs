@@ -120,7 +120,7 @@ impl Prober {
         let status = Variables::of_list(&next().map_err(|error| error.while_doing("read the status"))?);
         let credentials_available = next().is_ok_and(|rows| rows.first().and_then(|row| row.get(0)) == Some("1"));
         let dialect = Dialect::of(&version_of(&variables));
-        Ok(Slow { read_at: Instant::now(), dialect, variables, status, credentials_available })
+        Ok(Slow { read_at: Instant::now(), dialect, variables, status, credentials_available, of_replica: false })
     }
 
     /// Reads what changes fast, in one round trip; with the list of replicas when that is due.
