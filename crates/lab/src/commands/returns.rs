@@ -279,8 +279,8 @@ async fn on_record(stage: &Stage, old: &Server, beyond: &str) -> Result<()> {
         "{file} has {lines} lines, and {changes} are on record"
     );
     ensure!(text.contains("app.writes"), "{file} does not say which table was changed");
-    let id = &found["id"];
-    stage.ask(&format!("/api/v2/divergences/{id}/acknowledge?comment=lab")).await.map(drop)
+    let (host, port) = (&key.host, key.port);
+    stage.ask(&format!("/api/ack-divergence/{host}/{port}?comment=lab")).await.map(drop)
 }
 
 fn find<'a>(listed: &'a Value, key: &InstanceKey) -> Option<&'a Value> {
