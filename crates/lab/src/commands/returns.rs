@@ -279,7 +279,7 @@ async fn on_record(stage: &Stage, old: &Server, beyond: &str) -> Result<()> {
         "{file} has {lines} lines, and {changes} are on record"
     );
     ensure!(text.contains("app.writes"), "{file} does not say which table was changed");
-    let (host, port) = (&key.host, key.port);
+    let (host, port) = (&old.key().host, old.key().port);
     stage.ask(&format!("/api/ack-divergence/{host}/{port}?comment=lab")).await.map(drop)
 }
 
