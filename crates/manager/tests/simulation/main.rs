@@ -14,6 +14,7 @@
 
 mod clients;
 mod fleet;
+mod hand;
 mod invariants;
 mod node;
 mod plot;
@@ -22,6 +23,7 @@ mod schedule;
 mod server;
 mod stories;
 mod trx;
+mod way;
 
 use std::future::Future;
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use topology::{InstanceKey, Sight};
 
 use crate::fleet::Place;
-use crate::reach::{Shared, Way};
+use crate::way::{Shared, Way};
 
 /// A seat among voters that hear each other always, and see servers each from its own place.
 struct Staged {

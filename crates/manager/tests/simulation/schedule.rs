@@ -16,9 +16,9 @@ use crate::fleet::{Fleet, Met, Place, TICK};
 use crate::invariants::{Counts, Invariants, Moment, why_not_whole};
 use crate::node::{Home, Node};
 use crate::plot::Plot;
-use crate::reach::Shared;
 use crate::server::Process;
 use crate::simulate;
+use crate::way::Shared;
 
 /// What ends a fault, some time later.
 #[derive(Clone, Copy, Debug)]
