@@ -6,11 +6,12 @@ use futures::future::{BoxFuture, FutureExt};
 use manager::reach::Verbs;
 use mysql::{Access, Account, AckPolicy, Closing, Error, ErrorKind, Frozen, Identity, Secret, SourceChange, Waited};
 use tokio::time::{Instant, sleep};
-use topology::{Channel, GtidSet, InstanceKey, ServerUuid, WritePolicy};
+use topology::{BinlogCoordinates, Channel, GtidSet, InstanceKey, ServerUuid, WritePolicy};
 
 use crate::clients::Client;
 use crate::fleet::Fleet;
-use crate::server::{Replication, Server};
+use crate::server::{Replication, Server, Tracking};
+use crate::status::events_before;
 use crate::trx::TrxSet;
 use crate::way::{Session, Way};
 
@@ -124,7 +125,8 @@ fn unsupported<T>(why: &str) -> Result<T, ErrorKind> {
 
 /// Received and not applied, which MariaDB throws away when a receiver starts beside a stopped applier.
 fn rests_with_relay_log(server: &Server) -> bool {
-    server.is_mariadb() && server.replication.as_ref().is_some_and(|own| !own.applier && !own.relay.is_empty())
+    server.is_mariadb()
+        && server.replication.as_ref().is_some_and(|own| !own.by_position && !own.applier && !own.relay.is_empty())
 }
 
 fn replication(server: &mut Server) -> Result<&mut Replication, ErrorKind> {
@@ -186,7 +188,7 @@ impl Verbs for Hand {
             let server = fleet.server(id);
             let mut set = TrxSet::default();
             let relay = server.replication.iter().flat_map(|own| &own.relay);
-            relay.for_each(|event| set.insert(event.trx));
+            relay.for_each(|received| set.insert(received.event.trx));
             Ok(server
                 .gtids(&set, server.replication.as_ref().and_then(|own| own.last_received))
                 .subtract(&server.executed_gtids()))
@@ -312,11 +314,28 @@ impl Verbs for Hand {
             self.stop_replication("").await?;
             let discards = change.discard_unapplied;
             self.change(format!("replicates from {to} from now on"), move |server, _| {
+                if server.tracks(Tracking::Position) && !server.is_mariadb() {
+                    let message = "this operation cannot be executed without GTID".to_owned();
+                    return Err(ErrorKind::Server { number: 1777, state: "HY000".to_owned(), message });
+                }
                 let unapplied = server.replication.as_ref().is_some_and(|own| !own.relay.is_empty());
                 if unapplied && !discards {
                     return unsupported("received transactions would be lost");
                 }
                 server.replication = Some(Replication::from(to));
+                Ok(())
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn change_source_at<'a>(&'a mut self, _: &'a str, to: &'a InstanceKey, at: &'a BinlogCoordinates) -> Verb<'a, ()> {
+        async move {
+            self.stop_replication("").await?;
+            let (to, place) = (to.clone(), events_before(at));
+            self.change(format!("replicates from {to} at {at} from now on"), move |server, _| {
+                server.replication = Some(Replication::from_place(to, place));
                 Ok(())
             })
             .await

@@ -12,6 +12,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so best by panicking")]
 
+mod begin;
 mod clients;
 mod fleet;
 mod hand;
@@ -21,6 +22,7 @@ mod plot;
 mod reach;
 mod schedule;
 mod server;
+mod status;
 mod stories;
 mod trx;
 mod way;

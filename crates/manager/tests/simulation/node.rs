@@ -111,6 +111,11 @@ impl Home {
         Self { shared, voters, configuration, clock, starts: 0, directory: directory.unwrap() }
     }
 
+    /// True when the configuration says that returned primaries are attached.
+    pub(crate) fn attaches_returned(&self) -> bool {
+        self.configuration.contains(r#""ReturnedPrimaryPolicy": "subset""#)
+    }
+
     fn config(&self) -> Config {
         let file = SourceFile { name: "simulation.json".to_owned(), text: self.configuration.clone() };
         config::parse(&[file], &config::NoSurroundings).unwrap().config
