@@ -150,14 +150,7 @@ pub(super) async fn freeze(
     uuid: Option<&ServerUuid>,
     budget: Duration,
 ) -> Performed {
-    let demoted = Demoted {
-        key: key.clone(),
-        uuid: uuid.cloned(),
-        successor: run.plan.successor.clone(),
-        recovery_uid: run.uid.clone(),
-        at: hub.now(),
-    };
-    hub.declare(Command::Demote(demoted)).await?;
+    hub.declare(Command::Demote(demoted(hub, run, key, uuid, &run.plan.successor))).await?;
     let mut server = grip_again(hub, run, key)?.server;
     let frozen = server.checked()?.freeze(budget * 3 / 5).await?;
     server.checked()?.brake(None).await?;
@@ -321,10 +314,7 @@ pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Perfor
 async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Sentence> {
     let mut server = grip_again(hub, run, key)?.server;
     // A server that was demoted once and is promoted again is the primary now, under whatever address it was demoted.
-    let known = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
-    if hub.store.declared().demotion_at(key, known.as_deref()).is_some() {
-        super::reinstate(hub, key).await?;
-    }
+    super::reinstate(hub, key).await?;
     // A session that died is noticed here, while it is certain that nothing was opened.
     server.checked()?.write_policy().await?;
     let opening = server.checked()?;
