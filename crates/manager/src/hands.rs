@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mysql::{Fenced, SourceChange, Waited};
-use planner::{Action, Kind, Outcome, Threads};
+use planner::{Action, Outcome, Threads};
 use store::Command;
 use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
 
@@ -142,8 +142,8 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Open { server } => mending::open(hub, run, server).await,
         Action::Promote { server, writable, semi_sync, .. } => {
             lock(&hub.undecided).remove(&run.uid);
-            if run.plan.kind == Kind::Takeover {
-                takeover::open(hub, run, server).await
+            if run.plan.forgets_later() {
+                takeover::open(hub, run, server, *semi_sync).await
             } else {
                 promote(hub, run, server, *writable, *semi_sync).await
             }

@@ -297,11 +297,11 @@ fn ack_policy(acks: Acks) -> AckPolicy {
 }
 
 /// Opens the candidate for writes. Nobody takes any until then, so it is tried more than once.
-pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
+pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, semi_sync: bool) -> Performed {
     const TRIES: u32 = 3;
     let mut tries = 1;
     loop {
-        let Err(Sentence(why)) = try_to_open(hub, run, key).await else { return done("accepts writes") };
+        let Err(Sentence(why)) = try_to_open(hub, run, key, semi_sync).await else { return done("accepts writes") };
         if tries == TRIES {
             return refuse(why);
         }
@@ -311,10 +311,14 @@ pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Perfor
     }
 }
 
-async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Sentence> {
+async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, semi_sync: bool) -> Result<(), Sentence> {
     let mut server = grip_again(hub, run, key)?.server;
     // A server that was demoted once and is promoted again is the primary now, under whatever address it was demoted.
     super::reinstate(hub, key).await?;
+    if semi_sync {
+        // Before the first write, or that write would be acknowledged without a replica.
+        server.checked()?.set_semi_sync_source(true).await?;
+    }
     // A session that died is noticed here, while it is certain that nothing was opened.
     server.checked()?.write_policy().await?;
     let opening = server.checked()?;
@@ -439,6 +443,7 @@ pub(crate) async fn close_candidate(
     key: &InstanceKey,
     primary: &InstanceKey,
     tls: Option<&TlsProfile>,
+    waits: bool,
 ) -> Result<(), String> {
     let closing = async {
         let Grip { mut server, channel } = grip_again(hub, run, key)?;
@@ -459,6 +464,10 @@ pub(crate) async fn close_candidate(
         let beyond = own.subtract(&old.checked()?.executed().await?);
         if !beyond.is_empty() {
             return refuse(format!("it took writes: {beyond}"));
+        }
+        if waits {
+            // Nobody acknowledges to it: what it applies would wait.
+            server.checked()?.set_semi_sync_source(false).await?;
         }
         if server.checked()?.channels().await?.is_empty()
             && let Some(tls) = tls

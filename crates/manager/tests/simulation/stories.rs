@@ -1,6 +1,7 @@
 //! Single faults, played on a plain fleet; each was found by a schedule once.
 
 use manager::Mode;
+use planner::Request;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use store::Command;
@@ -148,6 +149,33 @@ fn a_primary_that_carries_out_the_order_of_a_manager_that_is_gone_is_opened_by_t
         schedule.start_manager(0, Mode::Service).await;
         schedule.pass(3000).await;
         assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
+        schedule.heal().await;
+        schedule.end().await;
+    });
+}
+
+#[test]
+fn a_candidate_that_cannot_be_opened_by_force_replicates_as_before() {
+    simulate(async {
+        let mut schedule = staged(plain(2, |setup| setup.semi_replica = true), "");
+        schedule.change(|fleet| fleet.server_mut(0).semi_source = true);
+        schedule.settle(10_000).await;
+        schedule.change(|fleet| fleet.servers.iter_mut().skip(1).for_each(|server| server.cannot_open = true));
+        let manager = &schedule.node.as_ref().unwrap().manager;
+        let request = Request { forced: true, command: "force-master-takeover".to_owned(), ..Request::default() };
+        let forced = manager.replace_primary("s0:3306", request).await.unwrap();
+        assert_eq!(forced.recovered.successor, None, "{:?}", forced.recovered.errors);
+        schedule.pass(2000).await;
+        {
+            let fleet = schedule.shared.lock();
+            assert_eq!(fleet.server(0).writes, WritePolicy::Writable);
+            for candidate in fleet.servers.iter().skip(1) {
+                let replication = candidate.replication.as_ref().expect("it has its source still");
+                assert!(replication.is_running() && replication.source.host == "s0");
+                assert!(!candidate.semi_source, "its commits wait for nobody");
+            }
+        }
+        schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = false));
         schedule.heal().await;
         schedule.end().await;
     });
