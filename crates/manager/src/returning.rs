@@ -231,8 +231,8 @@ async fn look_at_both(hub: &Arc<Hub>, policy: &Policy, key: &InstanceKey) -> Res
 }
 
 async fn begin(hub: &Arc<Hub>, mandate: &Mandate, view: &View, plan: Plan) -> Result<Recovered, Error> {
-    let claim =
-        Claim::lay(hub, &plan.cluster, &recovery::new_uid(hub)).map_err(|uid| Error::Held(Hold::Running { uid }))?;
+    let claim = Claim::lay(hub, &plan.cluster, None, &recovery::new_uid(hub))
+        .map_err(|uid| Error::Held(Hold::Running { uid }))?;
     lock(&hub.holds).remove(&plan.failed);
     let (uid, cluster) = (claim.uid().to_owned(), plan.cluster.clone());
     let epoch = match hub.declare(Command::RaiseEpoch { cluster: cluster.clone() }).await? {
