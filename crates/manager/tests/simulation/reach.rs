@@ -742,6 +742,9 @@ impl Verbs for Hand {
         let who = self.way.from;
         self.run("make it writable", move |fleet, id| {
             let now = fleet.now;
+            if fleet.server(id).cannot_open {
+                return unsupported("the disk is full");
+            }
             let is_known = fleet.opened.last().is_some_and(|(last, _)| *last == id);
             if fleet.server(id).writes != WritePolicy::Writable || !is_known {
                 fleet.tell(format!("{who:?}: s{id} TAKES WRITES"));

@@ -115,7 +115,7 @@ impl Schedule {
         self.end().await
     }
 
-    fn manager(&self) -> manager::Manager {
+    pub(crate) fn manager(&self) -> manager::Manager {
         self.node.as_ref().unwrap().manager.clone()
     }
 

@@ -158,6 +158,8 @@ pub(crate) struct Server {
     pub(crate) stalled_until: u64,
     /// The applier meets a row that is there already.
     pub(crate) broken: bool,
+    /// It stays closed, whoever opens it.
+    pub(crate) cannot_open: bool,
     next_apply: u64,
 }
 
@@ -188,6 +190,7 @@ impl Server {
             orders: Vec::new(),
             stalled_until: 0,
             broken: false,
+            cannot_open: false,
             next_apply: 0,
             setup,
         }
