@@ -383,6 +383,8 @@ impl Story {
         let demoted = Demoted {
             key: under.clone(),
             uuid: ServerUuid::new(&uuid(&server)),
+            server_id: None,
+            executed: GtidSet::default(),
             successor,
             recovery_uid: "recovery-1".to_owned(),
             at: self.now,
@@ -632,6 +634,7 @@ fn short(undo: &Undo) -> String {
         Undo::StartReceiver { replica, .. } => format!("start the receiver of {replica}"),
         Undo::StartReplication { replica, .. } => format!("start {replica}"),
         Undo::Disown { server } => format!("disown {server}"),
+        Undo::Close { server, waits: true, .. } => format!("close {server}, or leave all as it is; no waiting on it"),
         Undo::Close { server, .. } => format!("close {server}, or leave all as it is"),
         Undo::Unfence { server, open: true } => format!("unfence {server}"),
         Undo::Unfence { server, open: false } => format!("leave {server} as it is, and off the record"),

@@ -188,6 +188,7 @@ impl Fleet {
         for id in 0..u8::try_from(self.servers.len()).unwrap() {
             if self.server(id).runs() {
                 self.acknowledge(id);
+                self.server_mut(id).finish_closing();
             }
         }
         self.run_clients();

@@ -405,14 +405,16 @@ impl Verbs for Hand {
         self.way.acts("make it writable");
         self.run("make it writable", move |fleet, id| {
             let now = fleet.now;
+            if fleet.server(id).cannot_open {
+                return unsupported("the disk is full");
+            }
             let is_known = fleet.opened.last().is_some_and(|(last, _)| *last == id);
             if fleet.server(id).writes != WritePolicy::Writable || !is_known {
                 fleet.tell(format!("{who:?}: s{id} TAKES WRITES"));
                 fleet.opened.push((id, now));
             }
             let server = fleet.server_mut(id);
-            server.writes = WritePolicy::Writable;
-            server.closed_by_us = false;
+            server.set_writes(WritePolicy::Writable);
             Ok(())
         })
         .boxed()
@@ -447,8 +449,7 @@ impl Verbs for Hand {
             }
             let server = fleet.server_mut(id);
             server.finish_commits();
-            server.writes = WritePolicy::SuperReadOnly;
-            server.closed_by_us = true;
+            server.set_writes(WritePolicy::SuperReadOnly);
             Ok(Closing::Closed { ended: 1, took: Duration::ZERO })
         })
         .boxed()
