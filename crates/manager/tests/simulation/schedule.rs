@@ -376,11 +376,7 @@ impl Schedule {
             if is_wanted || fleet.server(id).is_mariadb() {
                 return false;
             }
-            let (now, identity) = (fleet.now, fleet.identities);
-            fleet.identities += 1;
-            fleet.strangers.insert(id);
-            fleet.server_mut(id).set_up_anew(identity, now);
-            fleet.tell(format!("s{id} is set up anew, as a server that nobody knows"));
+            fleet.set_up_anew(id);
             true
         });
         if is_done {

@@ -378,6 +378,10 @@ impl Server {
 
     /// Applies what is due.
     pub(crate) fn apply(&mut self, now: u64) {
+        // What is in the log already, and waits for acknowledgements, is committed first.
+        if self.has_pending_commits() {
+            return;
+        }
         let Some(own) = &mut self.replication else { return };
         if !own.applier || now < self.stalled_until || now < self.next_apply {
             return;
