@@ -428,6 +428,12 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             Ok(()) => format!("{replica} is below {to} again"),
             Err(why) => format!("{replica} could not be moved back below {to}: {why}"),
         }),
+        Undo::Realign { replica, to, at, start } => {
+            Some(match mending::realign(hub, run, replica, to, at, *start).await {
+                Ok(()) => format!("{replica} is below {to} again"),
+                Err(why) => format!("{replica} stays where it is, and not below {to}: {why}"),
+            })
+        }
         Undo::Detach { server, forget_source, acked } => {
             let detached = hands::detach_primary(hub, run, server, *forget_source, *acked).await;
             detached.err().map(|error| format!("{server} is still configured as a replica: {error}"))

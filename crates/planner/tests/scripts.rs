@@ -640,6 +640,7 @@ fn short(undo: &Undo) -> String {
         Undo::Unfence { server, open: false } => format!("leave {server} as it is, and off the record"),
         Undo::Thaw { server, .. } => format!("open {server}"),
         Undo::MoveBack { replica, to, .. } => format!("move {replica} below {to}"),
+        Undo::Realign { replica, to, at, .. } => format!("move {replica} below {to}, where it stood at {at}"),
         Undo::ReleaseBrake { primary } => format!("release the brake of {primary}"),
         Undo::FollowAgain { candidate } => format!("start {candidate}"),
         Undo::Detach { server, .. } => format!("detach {server}"),
