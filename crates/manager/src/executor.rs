@@ -440,7 +440,9 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
         }
         Undo::ReleaseBrake { primary } => {
             let released = hands::release_brake(hub, run, primary).await;
-            released.err().map(|error| format!("commits on {primary} may still be slowed down: {error}"))
+            released
+                .err()
+                .map(|error| format!("commits on {primary} may still be slowed down, until it is seen again: {error}"))
         }
         Undo::FollowAgain { candidate } => {
             let follows = hands::follow_again(hub, run, candidate).await;

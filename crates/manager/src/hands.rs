@@ -21,8 +21,8 @@ use crate::{Error, audit, mending, narrator, watcher};
 
 pub(crate) use returning::{close_at_once, reinstate, welcome, who};
 pub(crate) use takeover::{
-    close_candidate, detach_primary, follow_again, forget_sources, move_back, release_brake, restore_acks, thaw,
-    thaw_now,
+    close_candidate, detach_primary, follow_again, forget_sources, move_back, release_brake, release_brake_of,
+    restore_acks, thaw, thaw_now,
 };
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).

@@ -82,6 +82,11 @@ pub(crate) async fn release_brake(hub: &Arc<Hub>, run: &Run, primary: &InstanceK
     grip_again(hub, run, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
 }
 
+/// Likewise, of a primary whose takeover is over.
+pub(crate) async fn release_brake_of(hub: &Hub, mandate: &Mandate, primary: &InstanceKey) -> Result<(), Error> {
+    grip(hub, mandate, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
+}
+
 pub(super) async fn relocate(
     hub: &Arc<Hub>,
     run: &Run,

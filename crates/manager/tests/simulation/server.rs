@@ -326,6 +326,7 @@ impl Server {
                 row_image: "FULL".to_owned(),
                 logs_replica_updates: self.setup.logs_updates,
                 coordinates: BinlogCoordinates { file: "bin.000001".to_owned(), pos: size(self.binlog.len()) },
+                is_braked: false,
             },
             gtid: Gtid {
                 mode: if self.is_mariadb() { GtidMode::None } else { GtidMode::On },
