@@ -12,7 +12,7 @@ use crate::claim::Claim;
 use crate::hub::{Hub, View, lock};
 use crate::mandate::Mandate;
 use crate::recovery::{self, Recovered};
-use crate::{Error, audit, divergence, executor, hands, narrator, watcher};
+use crate::{Error, audit, divergence, executor, fencing, hands, narrator, watcher};
 
 /// What stands in the place of a diagnosis in the row of its recovery.
 const CODE: &str = "ReturnedMaster";
@@ -178,6 +178,9 @@ async fn consider(
     let policy = hub.policy();
     let view = look_at_both(hub, &policy, key).await?;
     let demoted = demotion(&view, key)?;
+    if fencing::is_being_replaced(hub, &demoted) {
+        return Err(Error::Held(Hold::Running { uid: demoted.recovery_uid }));
+    }
     let mut reception = receive(hub, &view, &policy, (key, &demoted), wish)?;
     if let Reception::Stay(Stay::Divergent { primary, recorded: false, .. }) = &reception {
         divergence::keep(hub, &view, key, &demoted, primary).await?;
