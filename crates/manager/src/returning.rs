@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use analysis::{Code, Diagnosis, Facts, Policy};
-use planner::{Beyond, Hold, Kind, Plan, Reception, Returning, Stay};
-use store::{Applied, Command, NewRecovery};
+use planner::{Action, Beyond, Hold, Kind, Plan, Reception, Returning, Stay};
+use store::{Applied, Command, NewRecovery, Page, RecoveryFilter};
 use topology::{Demoted, InstanceKey, Timestamp};
 
 use crate::claim::Claim;
@@ -188,7 +188,11 @@ async fn consider(
     }
     let done = match reception {
         Reception::Settled(why) => {
-            hands::welcome(hub, key).await?;
+            if demoted.key == *key && replaced_in_vain(hub, &demoted)? {
+                hands::was_not_replaced(hub, mandate, key).await?;
+            } else {
+                hands::welcome(hub, key).await?;
+            }
             audit::record(hub, "returned-master", Some(key), "", &format!("not demoted any more: {why}")).await;
             Ok(None)
         }
@@ -204,6 +208,26 @@ async fn consider(
     };
     drop(attention);
     done
+}
+
+/// True when the recovery that closed it was given up, as it could not be told whether the one to be promoted was open: by now
+/// that follows it again.
+fn replaced_in_vain(hub: &Hub, demoted: &Demoted) -> Result<bool, Error> {
+    let filter = RecoveryFilter { uid: Some(demoted.recovery_uid.clone()), ..RecoveryFilter::default() };
+    let recovery = hub.store.recoveries(filter, Page::nth(0))?.into_iter().next();
+    let is_over = |recovery: &store::Recovery| recovery.ended.is_some() && recovery.successor.is_none();
+    if !recovery.as_ref().is_some_and(is_over) {
+        return Ok(false);
+    }
+    let record = hub.store.plan(&demoted.recovery_uid)?;
+    let plan = record.and_then(|record| serde_json::from_str::<Plan>(&record.plan).ok());
+    let closes = |action: &Action| match action {
+        Action::Fence { server, was_writable, .. } | Action::Freeze { server, was_writable, .. } => {
+            *was_writable && *server == demoted.key
+        }
+        _ => false,
+    };
+    Ok(plan.is_some_and(|plan| plan.steps.iter().any(|step| closes(&step.action))))
 }
 
 fn demotion(view: &View, key: &InstanceKey) -> Result<Demoted, Error> {

@@ -400,12 +400,8 @@ pub(crate) async fn restore_acks(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, a
 
 /// Lets a frozen primary take writes again; where it does not answer, it is opened when it does.
 pub(crate) async fn thaw(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>) -> Result<(), Error> {
-    hub.declare(Command::Reinstate { key: key.clone() }).await?;
-    let opened = open_again(hub, &run.mandate, key, uuid).await;
-    if opened.is_err() {
-        crate::reopening::open_later(hub, &run.mandate, &run.plan);
-    }
-    opened
+    was_not_replaced(hub, &run.mandate, key).await?;
+    open_again(hub, &run.mandate, key, uuid).await
 }
 
 /// Lets a primary that an earlier recovery closed take writes again.
