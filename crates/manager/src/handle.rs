@@ -327,6 +327,10 @@ impl Manager {
     /// [`Error::Server`] with what the server answered; [`Error::Consensus`] on a node that does not lead.
     pub async fn set_read_only(&self, key: &InstanceKey) -> Result<(), Error> {
         let mandate = self.hub.office.mandate()?;
+        if self.hub.store.declared().left_closed.contains_key(key) {
+            // Closed by a person from now on.
+            hands::reinstate(&self.hub, key).await?;
+        }
         self.act(key, "read-only", &mandate, hands::set_read_only(&self.hub, &mandate, key)).await
     }
 

@@ -209,3 +209,30 @@ fn a_takeover_that_is_gone_on_with_holds_the_cluster_under_its_old_and_its_new_n
         schedule.end().await;
     });
 }
+
+#[test]
+fn a_primary_that_a_recovery_left_closed_is_opened_as_soon_as_that_can_be_done() {
+    simulate(async {
+        let mut schedule = staged(plain(2, |_| {}), "");
+        schedule.settle(10_000).await;
+        // Nobody can be opened: not the candidate, and then not the primary again.
+        schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = true));
+        let (s0, request) =
+            ("s0:3306", Request { forced: true, command: "force-master-failover".to_owned(), ..Request::default() });
+        let forced = schedule.manager().unwrap().replace_primary(s0, request).await.unwrap();
+        assert_eq!(forced.recovered.successor, None);
+        schedule.pass(5 * 60_000).await;
+        let held = schedule.manager().unwrap().holds();
+        let remedy = held.iter().find_map(|held| held.reason.remedy(&held.instance));
+        assert_eq!(remedy.as_deref(), Some("orchestrator-client -c set-writeable -i s0:3306"), "{held:?}");
+        schedule.kill_manager(0).await;
+        schedule.start_manager(0, Mode::Service).await;
+        schedule.pass(10_000).await;
+        assert_ne!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
+        schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = false));
+        schedule.pass(10_000).await;
+        assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
+        schedule.heal().await;
+        schedule.end().await;
+    });
+}
