@@ -24,6 +24,7 @@ use crate::recovery::{self, Recovered};
 use crate::returning::{self, Returned};
 use crate::seat::Seat;
 use crate::takeover::{self, TakenOver};
+use crate::workload::Workload;
 use crate::world::World;
 use crate::{Error, audit, caretaker, cycle, discovery, fleet, forced, hands, mandate, nodes, suspicion, watcher};
 
@@ -448,6 +449,11 @@ impl Manager {
     /// Returns the recoveries that are needed and do not begin; empty on a node that does not act.
     pub fn holds(&self) -> Vec<Held> {
         holds::all(&self.hub)
+    }
+
+    /// Returns what probing cost on this node lately.
+    pub fn workload(&self) -> Workload {
+        self.hub.workload.history(self.now())
     }
 
     /// Returns what would become of each cluster if its primary died; at most a second old.
