@@ -1,6 +1,9 @@
 // Another server becomes the primary because somebody wants it so, and what was replaced comes back: one fleet, one browser.
 
 import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { browser, fleet, manager, page, sql, startAgain, until } from './stage.mjs';
 
@@ -8,7 +11,12 @@ let servers, managed, chrome, open;
 /** Who is the primary now. */
 let head;
 
-const settings = { DetectClusterAliasQuery: "select 'shop'", PreGracefulTakeoverProcesses: ['true'] };
+/** While it is there, the operator's program says no. */
+const refusal = join(tmpdir(), `no-switch-${process.pid}`);
+const settings = {
+  DetectClusterAliasQuery: "select 'shop'",
+  PreGracefulTakeoverProcesses: [`if [ -e ${refusal} ]; then echo not during the sale; exit 1; fi`],
+};
 const byName = (name) => servers.servers.find((server) => server.name === name);
 const path = (server) => `v2/instances/${server.host}/${server.port}`;
 const row = async (server) => (await managed.api(path(server))).row;
@@ -19,6 +27,9 @@ before(async () => {
   [head] = servers.servers;
   await managed.api('v2/instances', 'POST', { host: head.host, port: head.port });
   await until('all servers', async () => (await managed.api('cluster/shop')).length === 4);
+  // What a rebuild needs: our account may not load it.
+  const clone = "install plugin clone soname 'mysql_clone.so'";
+  await Promise.all(servers.servers.map((one) => sql(one, one === head ? clone : `set global super_read_only=0; ${clone}; set global super_read_only=1`)));
   await sql(head, 'create table app.orders (id int auto_increment primary key, what varchar(200))');
   open = await page(chrome);
 });
@@ -27,6 +38,7 @@ after(async () => {
   await chrome?.close();
   await managed?.end();
   await servers?.end();
+  rmSync(refusal, { force: true });
 });
 
 const faultless = () => assert.deepEqual(open.faults, []);
@@ -96,9 +108,23 @@ describe('a switch over', () => {
     faultless();
   });
 
+  test('that a hook refuses is not done, and the page says why', async () => {
+    writeFileSync(refusal, '');
+    await open.getByRole('button', { name: 'Switch over…' }).click();
+    await confirm('Switch over');
+    await outcome().getByText(`Not done: ${head.name} is the primary as before`).waitFor();
+    await outcome().getByText('not during the sale').waitFor();
+    await outcome().getByText('No write waited for it').waitFor();
+    rmSync(refusal);
+    await outcome().getByRole('link', { name: 'Plan another' }).click();
+    faultless();
+  });
+
   test('asks once, runs before the eyes, and writes go on', async () => {
     const old = head;
     const other = servers.servers[3];
+    await candidate(other.name).click();
+    await open.getByRole('list', { name: 'Plan' }).getByText(`promote ${other.name}`).waitFor();
     const stop = writer();
     await open.getByRole('button', { name: 'Switch over…' }).click();
     const said = await confirm('Switch over');

@@ -1,6 +1,7 @@
 // Which cluster needs somebody, and how much.
 
-import type { Cluster, Finding, Recovery } from './types';
+import { back } from './returned';
+import type { Cluster, Finding, Recovery, Returned } from './types';
 import { GRAVITY, address } from './words';
 
 /** A primary that was replaced, and what was left with it. */
@@ -22,7 +23,7 @@ export const ASIDE = 60;
 export const isOpen = (recovery: Recovery): boolean =>
   Boolean(recovery.ended) && !recovery.acknowledged && !(recovery.successful && ['Takeover', 'Return'].includes(recovery.kind));
 
-export function attention(cluster: Cluster, findings: Finding[], recoveries: Recovery[]): Attention {
+export function attention(cluster: Cluster, findings: Finding[], recoveries: Recovery[], returned: Returned[] = []): Attention {
   if (cluster.replaced_by) return { rank: BEHIND, tone: 'quiet', why: `replaced by ${address(cluster.replaced_by)}` };
   const own = findings.filter((finding) => finding.cluster === cluster.name && !finding.downtimed);
   const past = recoveries.filter((one) => one.cluster_alias === cluster.alias || one.cluster === cluster.name);
@@ -35,6 +36,8 @@ export function attention(cluster: Cluster, findings: Finding[], recoveries: Rec
   if (failures[0]) return { rank: 2, tone: 'bad', why: failures[0].title };
   const failed = past.find((one) => isOpen(one) && !one.successful);
   if (failed) return { rank: 3, tone: 'bad', why: 'a recovery failed and is not acknowledged' };
+  const waiting = returned.find((one) => one.cluster_alias === cluster.alias && back(one).tone === 'bad');
+  if (waiting) return { rank: 4, tone: 'bad', why: 'a replaced primary is back, and does not fit' };
   const warning = own.find((finding) => finding.severity === 'warning');
   if (warning) return { rank: 4, tone: 'warn', why: warning.title };
   const worst = GRAVITY.findIndex((problem) => cluster.problems[problem]);

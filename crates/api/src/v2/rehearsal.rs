@@ -182,6 +182,11 @@ fn put_plan(shown: &mut Rehearsal, plan: &Plan, config: &Config) {
     shown.successor = Some(Key::from(&plan.successor));
     shown.certificate = plan.certificate.as_ref().map(|certificate| json!(certificate));
     shown.steps = planned(&plan.steps);
+    for (word, step) in shown.steps.iter_mut().zip(&plan.steps) {
+        if matches!(&step.action, Action::RunHooks(list) if count(list, config) == 0) {
+            word.action.push_str(": none configured");
+        }
+    }
     shown.lost =
         plan.lost.iter().map(|lost| LeftBehind { instance: Key::from(&lost.key), why: lost.why.clone() }).collect();
     shown.write_block_ms = plan.steps.iter().find_map(|step| match &step.action {
@@ -252,9 +257,9 @@ fn is_first_approach(plan: &Plan, action: &Action) -> bool {
     first.is_some_and(|first| std::ptr::eq(first, action))
 }
 
-/// Returns which of the operator's programs run.
-fn hooks(plan: &Plan, config: &Config) -> Vec<String> {
-    let count = |list: &HookList| match list {
+/// Returns how many of the operator's programs are in `list`.
+fn count(list: &HookList, config: &Config) -> usize {
+    match list {
         HookList::PreGracefulTakeover => config.hooks.pre_graceful_takeover.len(),
         HookList::PreFailover => config.hooks.pre_failover.len(),
         HookList::PostMasterFailover => config.hooks.post_primary_failover.len(),
@@ -262,13 +267,17 @@ fn hooks(plan: &Plan, config: &Config) -> Vec<String> {
         HookList::PostFailover => config.hooks.post_failover.len(),
         HookList::PostGracefulTakeover => config.hooks.post_graceful_takeover.len(),
         HookList::PostUnsuccessfulFailover | HookList::OnFailureDetection => 0,
-    };
+    }
+}
+
+/// Returns which of the operator's programs run.
+fn hooks(plan: &Plan, config: &Config) -> Vec<String> {
     let lists = plan.steps.iter().filter_map(|step| match &step.action {
         Action::RunHooks(list) => Some(list),
         _ => None,
     });
     let hooks = |number: usize| if number == 1 { "1 hook".to_owned() } else { format!("{number} hooks") };
-    let line = |list: &HookList| match (count(list), list.can_refuse()) {
+    let line = |list: &HookList| match (count(list, config), list.can_refuse()) {
         (0, _) => None,
         (number, true) => {
             Some(format!("{} of {} may refuse it before anything is changed.", hooks(number), list.key()))
@@ -281,4 +290,31 @@ fn hooks(plan: &Plan, config: &Config) -> Vec<String> {
 fn spelt(span: Duration) -> String {
     let ms = span.as_millis();
     if ms % 1000 == 0 { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_wait_from_the_closing_to_the_opening() {
+        let key = |host: &str| InstanceKey::new(host, 3306);
+        let step = |number, stage, action| Step { number, stage, required: true, action };
+        let budget = Duration::from_secs(5);
+        let freeze = Action::Freeze { server: key("old"), uuid: None, budget, was_writable: true };
+        let promote = Action::Promote { server: key("new"), writable: true, semi_sync: false, was_writable: false };
+        let steps = [
+            step(1, 1, Action::RunHooks(HookList::PreFailover)),
+            step(2, 2, freeze),
+            step(3, 3, Action::FollowToEnd { candidate: key("new"), primary: key("old") }),
+            step(4, 4, promote),
+            step(5, 5, Action::Publish { primary: key("new") }),
+        ];
+        let waits = |steps: &[Step]| -> Vec<bool> { planned(steps).iter().map(|step| step.writes_wait).collect() };
+        assert_eq!(waits(&steps), [false, true, true, true, false]);
+        // Of a dead primary nothing is closed: writes wait anyway.
+        assert_eq!(waits(&steps[2..]), [false, false, false]);
+        assert_eq!(spelt(budget), "5 s");
+        assert_eq!(spelt(Duration::from_millis(1500)), "1500 ms");
+    }
 }
