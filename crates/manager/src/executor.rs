@@ -409,12 +409,12 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             let unfenced = hands::unfence(hub, &run.mandate, server, *open).await;
             unfenced.err().map(|error| format!("{server} may still be read-only: {error}"))
         }
-        Undo::Close { server, primary } => {
+        Undo::Close { server, primary, waits } => {
             let tls = run.plan.steps.iter().find_map(|step| match &step.action {
                 Action::Attach { tls, .. } => tls.as_deref(),
                 _ => None,
             });
-            let Err(why) = hands::close_candidate(hub, run, server, primary, tls).await else { return true };
+            let Err(why) = hands::close_candidate(hub, run, server, primary, tls, *waits).await else { return true };
             tracing::error!(candidate = %server, %primary, %why, "NO SERVER MAY BE OPENED: the takeover failed in the middle of the promotion");
             let text = format!("{server} may be open to writes ({why}): {primary} stays read-only");
             narrator::tell(hub, &run.uid, text);

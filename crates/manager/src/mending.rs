@@ -140,7 +140,7 @@ async fn acknowledges(hub: &Arc<Hub>, replica: &InstanceKey) -> Result<(), Sente
 /// have changed.
 pub(crate) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
     let now = read(hub, key).await?;
-    if hub.store.declared().demotion_at(key, Some(&now)).is_some() {
+    if hub.snapshot().demotion(&now).is_some() {
         return refuse("it was replaced by another one");
     }
     if now.source().is_some() {

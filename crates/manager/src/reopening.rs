@@ -109,7 +109,7 @@ fn closed_by(hub: &Hub, recovery: &Recovery) -> Result<Option<Closed>, Error> {
 async fn open_when_met(hub: &Arc<Hub>, mandate: &Mandate, closed: Closed) {
     const LOOK: Duration = Duration::from_millis(500);
     let Closed { key, uuid, successor, attached_to, since, mut until } = closed;
-    while hub.now() < until && !hub.store.declared().demoted.contains_key(&key) {
+    while hub.now() < until && hub.snapshot().demotion_at(&key).is_none() {
         let known = hub.observatory.get(&key).filter(|watched| watched.is_valid());
         let met = known.and_then(|watched| watched.seen.zip(watched.instance.clone()));
         if let Some((_, instance)) = met.filter(|(seen, _)| *seen >= since) {
@@ -136,7 +136,7 @@ fn may_reopen(hub: &Hub, key: &InstanceKey, successor: &InstanceKey) -> bool {
     let is_open = |key: &InstanceKey| view.snapshot.instance(key).is_some_and(|own| own.writes.is_writable());
     let members = view.graph.cluster_of(key).map(|cluster| cluster.members.as_slice()).unwrap_or_default();
     declared.recovering.is_empty()
-        && !declared.demoted.contains_key(key)
+        && view.snapshot.demotion_at(key).is_none()
         && declared.downtime(key, view.snapshot.now).is_none()
         && declared.maintenance(key, view.snapshot.now).is_none()
         && !members.iter().chain([successor]).any(|other| other != key && is_open(other))

@@ -135,7 +135,7 @@ pub(crate) fn all(hub: &Hub) -> Result<Vec<Returned>, Error> {
     let (view, policy) = (hub.view(), hub.policy());
     let mut all = Vec::new();
     for (_, instance) in view.snapshot.instances() {
-        let Some(demoted) = view.snapshot.declared.demotion(instance) else { continue };
+        let Some(demoted) = view.snapshot.demotion(instance) else { continue };
         let reception = receive(hub, &view, &policy, (&instance.key, demoted), Wish::default())?;
         all.push(Returned { key: instance.key.clone(), demoted: demoted.clone(), reception });
     }
@@ -215,7 +215,7 @@ async fn consider(
 
 fn demotion(view: &View, key: &InstanceKey) -> Result<Demoted, Error> {
     let instance = view.snapshot.instance(key).ok_or(Error::Held(Hold::Returned(Stay::Unreadable)))?;
-    let demoted = view.snapshot.declared.demotion(instance).cloned();
+    let demoted = view.snapshot.demotion(instance).cloned();
     demoted.ok_or(Error::Held(Hold::Returned(Stay::NotReplaced)))
 }
 
@@ -241,8 +241,8 @@ async fn look_at_both(hub: &Arc<Hub>, policy: &Policy, key: &InstanceKey) -> Res
 }
 
 async fn begin(hub: &Arc<Hub>, mandate: &Mandate, view: &View, plan: Plan) -> Result<Recovered, Error> {
-    let claim =
-        Claim::lay(hub, &plan.cluster, &recovery::new_uid(hub)).map_err(|uid| Error::Held(Hold::Running { uid }))?;
+    let claim = Claim::lay(hub, &plan.cluster, None, &recovery::new_uid(hub))
+        .map_err(|uid| Error::Held(Hold::Running { uid }))?;
     lock(&hub.holds).remove(&plan.failed);
     let (uid, cluster) = (claim.uid().to_owned(), plan.cluster.clone());
     let epoch = match hub.declare(Command::RaiseEpoch { cluster: cluster.clone() }).await? {

@@ -144,7 +144,7 @@ async fn probe(hub: &Arc<Hub>, key: &InstanceKey, prober: &mut dyn Probing) {
 async fn is_still_away(hub: &Arc<Hub>, key: &InstanceKey) -> bool {
     const ATTEMPT: Duration = Duration::from_millis(300);
     const FULL_PROBE_EVERY: Duration = Duration::from_secs(5);
-    if hub.office.mandate().is_err() || !hub.store.declared().demoted.contains_key(key) {
+    if hub.office.mandate().is_err() || fencing::awaited(hub, key).is_none() {
         return false;
     }
     let Some(watched) = hub.observatory.get(key) else { return false };
@@ -173,7 +173,7 @@ fn interval(hub: &Hub, key: &InstanceKey) -> Duration {
     let Some(watched) = hub.observatory.get(key) else { return poll };
     // A replaced primary must be met the moment it comes back.
     const OF_DEMOTED: Duration = Duration::from_millis(500);
-    if hub.store.declared().demoted.contains_key(key) {
+    if fencing::awaited(hub, key).is_some() {
         let knocks = accepts_nothing(&watched) && hub.office.mandate().is_ok();
         return poll.min(if knocks { AGAIN } else { OF_DEMOTED });
     }

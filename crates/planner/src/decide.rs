@@ -266,7 +266,7 @@ pub(crate) fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>)
     }
     // Not even a person's word may make a second primary; opening the replaced server for writes takes its record back.
     let opens = kind.promotes() || !kind.is_about_a_death();
-    let demoted = snapshot.declared.demotion_at(&facts.key, snapshot.instance(&facts.key));
+    let demoted = snapshot.demotion_at(&facts.key);
     if let Some(demoted) = demoted.filter(|_| opens) {
         let (successor, uid) = (demoted.successor.clone(), demoted.recovery_uid.clone());
         return Some(Hold::Replaced { successor, uid });

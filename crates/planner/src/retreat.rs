@@ -35,6 +35,8 @@ pub enum Undo {
         server: InstanceKey,
         /// The old primary.
         primary: InstanceKey,
+        /// Its commits were told to wait for replicas, and did not before.
+        waits: bool,
     },
     /// Take the fence of the old primary back.
     Unfence {
@@ -122,7 +124,9 @@ fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> 
         }
         // It took writes before, and may be the only one that does.
         Action::Promote { was_writable: true, .. } => return None,
-        Action::Promote { server, .. } if lives => Undo::Close { server: server.clone(), primary: plan.failed.clone() },
+        Action::Promote { server, semi_sync, .. } if lives => {
+            Undo::Close { server: server.clone(), primary: plan.failed.clone(), waits: *semi_sync }
+        }
         Action::Promote { server, .. } => Undo::Disown { server: server.clone() },
         // A candidate that may have been opened for writes leaves the dead primary closed.
         Action::Fence { server, was_writable, .. } => {

@@ -302,7 +302,7 @@ impl Story {
         let Some(watched) = self.servers.get_mut(key) else { return };
         let instance = watched.instance.as_mut().expect("seen");
         let before = self.looked.get(key).map(|(instance, then)| (instance.as_ref(), *then));
-        watched.ledger = watched.ledger.after(before, instance, self.now);
+        watched.ledger = watched.ledger.after(before, instance, self.now, self.now);
         watched.seen = Some(self.now);
         self.looked.insert(key.clone(), (Arc::clone(instance), self.now));
     }
@@ -383,6 +383,8 @@ impl Story {
         let demoted = Demoted {
             key: under.clone(),
             uuid: ServerUuid::new(&uuid(&server)),
+            server_id: None,
+            executed: GtidSet::default(),
             successor,
             recovery_uid: "recovery-1".to_owned(),
             at: self.now,
@@ -632,6 +634,7 @@ fn short(undo: &Undo) -> String {
         Undo::StartReceiver { replica, .. } => format!("start the receiver of {replica}"),
         Undo::StartReplication { replica, .. } => format!("start {replica}"),
         Undo::Disown { server } => format!("disown {server}"),
+        Undo::Close { server, waits: true, .. } => format!("close {server}, or leave all as it is; no waiting on it"),
         Undo::Close { server, .. } => format!("close {server}, or leave all as it is"),
         Undo::Unfence { server, open: true } => format!("unfence {server}"),
         Undo::Unfence { server, open: false } => format!("leave {server} as it is, and off the record"),

@@ -192,7 +192,7 @@ fn followed<'v>(api: &Api, view: &'v View, hint: &str) -> Option<&'v Cluster> {
 /// Returns the members of `cluster`, and with them those that were left behind when its primaries were replaced.
 fn instances(api: &Api, view: &View, cluster: &Cluster) -> Things {
     let scene = api.scene(view);
-    let left_behind = view.snapshot.declared.demoted.keys().filter_map(|key| {
+    let left_behind = view.snapshot.replaced().filter_map(|key| {
         let successor = farm::successor(&scene, key)?;
         cluster.members.contains(successor).then(|| view.graph.cluster_of(key))?
     });

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use topology::{InstanceKey, Sight};
 
 use crate::fleet::Place;
-use crate::reach::{Shared, Way};
+use crate::way::{Shared, Way};
 
 /// A seat among voters that hear each other always, and see servers each from its own place.
 struct Staged {
@@ -109,6 +109,11 @@ impl Home {
         let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let clock = Clock::start_at(topology::Timestamp::from_secs(1_795_348_800));
         Self { shared, voters, configuration, clock, starts: 0, directory: directory.unwrap() }
+    }
+
+    /// True when the configuration says that returned primaries are attached.
+    pub(crate) fn attaches_returned(&self) -> bool {
+        self.configuration.contains(r#""ReturnedPrimaryPolicy": "subset""#)
     }
 
     fn config(&self) -> Config {

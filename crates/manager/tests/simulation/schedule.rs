@@ -13,12 +13,12 @@ use tokio::time::{Instant, sleep};
 use topology::{Downtime, PromotionRule, WritePolicy};
 
 use crate::fleet::{Fleet, Met, Place, TICK};
-use crate::invariants::{Counts, Invariants, Moment, why_not_whole};
+use crate::invariants::{Counts, Invariants, Moment, why_not_same, why_not_whole};
 use crate::node::{Home, Node};
 use crate::plot::Plot;
-use crate::reach::Shared;
-use crate::server::Process;
+use crate::server::{Process, Server, Tracking};
 use crate::simulate;
+use crate::way::Shared;
 
 /// What ends a fault, some time later.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,8 @@ enum End {
     Mend(u8),
     StartReplication(u8),
     StartManager,
+    /// A server that was set up anew gets a copy of the primary and follows it.
+    Enlist(u8),
 }
 
 /// One run.
@@ -115,7 +117,7 @@ impl Schedule {
         self.end().await
     }
 
-    fn manager(&self) -> manager::Manager {
+    pub(crate) fn manager(&self) -> manager::Manager {
         self.node.as_ref().unwrap().manager.clone()
     }
 
@@ -141,8 +143,10 @@ impl Schedule {
                 self.end_faults().await;
                 self.follow_handover().await;
                 self.publish();
+                let attaches_returned = self.home.attaches_returned();
                 let mut fleet = self.shared.lock();
-                let mut moment = Moment { fleet: &mut fleet, node: self.node.as_ref(), is_calm: self.is_calm };
+                let mut moment =
+                    Moment { fleet: &mut fleet, node: self.node.as_ref(), is_calm: self.is_calm, attaches_returned };
                 self.invariants.check(&mut moment, &mut self.counts);
             }
         }
@@ -202,6 +206,7 @@ impl Schedule {
                 self.start_manager(at, mode).await;
             }
             End::StartManager => {}
+            End::Enlist(id) => self.shared.change(|fleet| enlist(fleet, id)),
         }
     }
 
@@ -227,7 +232,7 @@ impl Schedule {
 
     async fn fault(&mut self) {
         let id = self.any_server();
-        match self.dice.random_range(0..24) {
+        match self.dice.random_range(0..26) {
             0..5 => self.kill_server(id, false),
             5..7 => self.kill_server(id, true),
             7..9 => self.hang(id),
@@ -246,6 +251,7 @@ impl Schedule {
                 fleet.tell(format!("somebody lets s{id} acknowledge no more"));
                 fleet.server_mut(id).semi_replica = false;
             }),
+            21 | 22 => self.set_up_anew(id),
             _ => self.take_over().await,
         }
         if self.shared.lock().server(id).broken {
@@ -322,12 +328,34 @@ impl Schedule {
         self.shared.change(|fleet| {
             let now = fleet.now;
             let server = fleet.server_mut(id);
-            if server.runs() && server.replication.is_some() && !server.is_mariadb() {
+            if server.runs() && server.replication.is_some() && !server.is_mariadb() && server.tracks(Tracking::Gtid) {
                 let trx = server.commit(now);
                 server.finish_commits();
                 fleet.tell(format!("somebody writes {trx} on the replica s{id}"));
             }
         });
+    }
+
+    /// The host gets a new server, empty, under the old address.
+    fn set_up_anew(&mut self, id: u8) {
+        let is_done = self.shared.change(|fleet| {
+            let key = fleet.server(id).key.clone();
+            let is_source = |server: &Server| server.replication.as_ref().is_some_and(|own| own.source == key);
+            let is_wanted = key == fleet.published || fleet.servers.iter().any(is_source);
+            // What MariaDB knows of a copy is not simulated.
+            if is_wanted || fleet.server(id).is_mariadb() {
+                return false;
+            }
+            let (now, identity) = (fleet.now, fleet.identities);
+            fleet.identities += 1;
+            fleet.strangers.insert(id);
+            fleet.server_mut(id).set_up_anew(identity, now);
+            fleet.tell(format!("s{id} is set up anew, as a server that nobody knows"));
+            true
+        });
+        if is_done {
+            self.later(1000..20_000, End::Enlist(id));
+        }
     }
 
     fn stall(&mut self, id: u8) {
@@ -424,15 +452,17 @@ impl Schedule {
                 assert!(self.now() < deadline, "not whole after {WITHIN} ms: {why}");
                 self.open_what_its_file_closed().await;
                 self.start_what_was_stopped();
+                self.enlist_strangers();
             }
         }
     }
 
     fn look(&mut self) -> Option<String> {
+        let attaches_returned = self.home.attaches_returned();
         let mut fleet = self.shared.lock();
-        let moment = Moment { fleet: &mut fleet, node: self.node.as_ref(), is_calm: true };
+        let moment = Moment { fleet: &mut fleet, node: self.node.as_ref(), is_calm: true, attaches_returned };
         let mut counted = Counts::default();
-        let why = why_not_whole(&moment, &mut counted);
+        let why = why_not_whole(&moment, &mut counted).or_else(|| why_not_same(&moment));
         self.counts.left_out = counted.left_out;
         why
     }
@@ -442,8 +472,7 @@ impl Schedule {
         let closed = {
             let fleet = self.shared.lock();
             let server = fleet.server(fleet.find(&fleet.published).unwrap_or(0));
-            let is_closed =
-                server.writes != WritePolicy::Writable && !server.closed_by_us && server.replication.is_none();
+            let is_closed = server.writes != WritePolicy::Writable && !server.closed_by_us && fleet.is_head(server.id);
             (is_closed && fleet.meets(fleet.managed_from, &server.key) == Met::Answers).then(|| server.key.clone())
         };
         let is_quiet = self.node.as_ref().is_some_and(|node| node.store().declared().recovering.is_empty());
@@ -466,10 +495,18 @@ impl Schedule {
         }
     }
 
+    fn enlist_strangers(&self) {
+        self.shared.change(|fleet| {
+            let strangers = fleet.strangers.clone();
+            strangers.into_iter().for_each(|id| enlist(fleet, id));
+        });
+    }
+
     pub(crate) async fn end(mut self) -> Outcome {
         {
+            let attaches_returned = self.home.attaches_returned();
             let mut fleet = self.shared.lock();
-            let mut moment = Moment { fleet: &mut fleet, node: self.node.as_ref(), is_calm: true };
+            let mut moment = Moment { fleet: &mut fleet, node: self.node.as_ref(), is_calm: true, attaches_returned };
             self.invariants.check_end(&mut moment);
             self.counts.acknowledged = moment.fleet.acknowledged.len() as u64;
             self.counts.schedules = 1;
@@ -489,8 +526,8 @@ fn tell_plot(shared: &Shared, configuration: &str, voters: u8) {
             let source = server.replication.as_ref().map_or("nobody".to_owned(), |own| own.source.host.clone());
             let setup = &server.setup;
             format!(
-                "s{} replicates from {source}: {} {} semi-sync {}/{} of {} for {} ms, starts {:?}, relay log {}, logs {}, delay {} s, apply {} ms, retry {} ms, net {} ms",
-                server.id, setup.version.text, setup.data_center, setup.semi_source, setup.semi_replica, setup.wait_count,
+                "s{} replicates from {source}: {} {:?} {} semi-sync {}/{} of {} for {} ms, starts {:?}, relay log {}, logs {}, delay {} s, apply {} ms, retry {} ms, net {} ms",
+                server.id, setup.version.text, setup.tracking, setup.data_center, setup.semi_source, setup.semi_replica, setup.wait_count,
                 setup.semi_timeout_ms, setup.starts_as, if setup.relay_log_recovery { "recovered" } else { "kept" }, setup.logs_updates,
                 setup.delay_secs, setup.apply_ms, setup.connect_retry_ms, setup.net_timeout_ms,
             )
@@ -509,6 +546,19 @@ pub(crate) fn restart(fleet: &mut Fleet, id: u8) {
         let writes = server.writes;
         fleet.tell(format!("s{id} starts, {writes:?}"));
     }
+}
+
+/// An operator gives a server that was set up anew a copy of the primary, and lets it replicate from there.
+fn enlist(fleet: &mut Fleet, id: u8) {
+    let Some(head) = fleet.find(&fleet.published).map(|head| fleet.server(head)) else { return };
+    let is_primary = head.runs() && head.writes == WritePolicy::Writable && fleet.is_head(head.id);
+    if !is_primary || !fleet.server(id).runs() || !fleet.strangers.contains(&id) {
+        return;
+    }
+    let (now, source, copy, place) = (fleet.now, head.key.clone(), head.executed.clone(), head.committed);
+    fleet.strangers.remove(&id);
+    fleet.server_mut(id).become_copy(copy, &source, place, now);
+    fleet.tell(format!("an operator makes s{id} a replica of {source}"));
 }
 
 fn resume(fleet: &mut Fleet, id: u8) {

@@ -1,10 +1,11 @@
 //! Single faults, played on a plain fleet; each was found by a schedule once.
 
 use manager::Mode;
+use planner::{Request, Wish};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use store::Command;
-use topology::{PromotionRule, WritePolicy};
+use topology::{InstanceKey, PromotionRule, WritePolicy};
 
 use crate::fleet::{Fleet, Place};
 use crate::plot::{Plot, configuration, plain};
@@ -148,6 +149,62 @@ fn a_primary_that_carries_out_the_order_of_a_manager_that_is_gone_is_opened_by_t
         schedule.start_manager(0, Mode::Service).await;
         schedule.pass(3000).await;
         assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
+        schedule.heal().await;
+        schedule.end().await;
+    });
+}
+
+#[test]
+fn a_candidate_that_cannot_be_opened_by_force_replicates_as_before() {
+    simulate(async {
+        let mut schedule = staged(plain(2, |setup| setup.semi_replica = true), "");
+        schedule.change(|fleet| fleet.server_mut(0).semi_source = true);
+        schedule.settle(10_000).await;
+        schedule.change(|fleet| fleet.servers.iter_mut().skip(1).for_each(|server| server.cannot_open = true));
+        let manager = &schedule.node.as_ref().unwrap().manager;
+        let request = Request { forced: true, command: "force-master-takeover".to_owned(), ..Request::default() };
+        let forced = manager.replace_primary("s0:3306", request).await.unwrap();
+        assert_eq!(forced.recovered.successor, None, "{:?}", forced.recovered.errors);
+        schedule.pass(2000).await;
+        {
+            let fleet = schedule.shared.lock();
+            assert_eq!(fleet.server(0).writes, WritePolicy::Writable);
+            for candidate in fleet.servers.iter().skip(1) {
+                let replication = candidate.replication.as_ref().expect("it has its source still");
+                assert!(replication.is_running() && replication.source.host == "s0");
+                assert!(!candidate.semi_source, "its commits wait for nobody");
+            }
+        }
+        schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = false));
+        schedule.heal().await;
+        schedule.end().await;
+    });
+}
+
+#[test]
+fn a_takeover_that_is_gone_on_with_holds_the_cluster_under_its_old_and_its_new_name() {
+    simulate(async {
+        let wish = |id: u8| Wish { designated: Some(InstanceKey::new(format!("s{id}"), 3306)), auto: true };
+        let mut schedule = staged(plain(2, |_| {}), "");
+        schedule.settle(10_000).await;
+        schedule.node.take().unwrap().kill().await;
+        const PROMOTE: u32 = 7;
+        schedule.start_manager(0, Mode::Drill { halt_in_step: PROMOTE }).await;
+        schedule.pass(6000).await;
+        let (manager, first) = (schedule.manager(), wish(1));
+        tokio::spawn(async move { manager.take_over(&InstanceKey::new("s0", 3306), first, true).await.is_ok() });
+        schedule.pass(4000).await;
+        assert_eq!(schedule.shared.lock().server(1).writes, WritePolicy::Writable, "it was halted in the promotion");
+        schedule.node.take().unwrap().kill().await;
+        // The next one goes on, and is halted when the cluster goes by its new name.
+        schedule.start_manager(0, Mode::Drill { halt_in_step: PROMOTE + 1 }).await;
+        schedule.pass(6000).await;
+        let again = schedule.manager().take_over(&InstanceKey::new("s1", 3306), wish(2), true).await;
+        assert!(matches!(again, Err(manager::Error::Held(planner::Hold::Running { .. }))), "{again:?}");
+        schedule.node.take().unwrap().kill().await;
+        schedule.start_manager(0, Mode::Service).await;
+        schedule.pass(10_000).await;
+        assert_eq!(schedule.primary(), "s1");
         schedule.heal().await;
         schedule.end().await;
     });

@@ -53,15 +53,17 @@ pub(super) fn rename_cluster(db: &Connection, from: &str, to: &str, at: Timestam
 }
 
 pub(super) fn demote(db: &Connection, demoted: &Demoted) -> Result<(), Fault> {
-    let Demoted { key, uuid, successor, recovery_uid, at } = demoted;
+    let Demoted { key, uuid, server_id, executed, successor, recovery_uid, at } = demoted;
     run(
         db,
-        "REPLACE INTO demoted_instance (hostname, port, server_uuid, successor_hostname, successor_port, recovery_uid,
-           demoted_at, demoted_at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "REPLACE INTO demoted_instance (hostname, port, server_uuid, server_id, executed, successor_hostname,
+           successor_port, recovery_uid, demoted_at, demoted_at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             key.host,
             key.port,
             uuid.as_ref().map_or("", |uuid| uuid.as_str()),
+            server_id,
+            executed.to_string(),
             successor.host,
             successor.port,
             recovery_uid,

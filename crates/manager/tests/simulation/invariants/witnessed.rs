@@ -36,9 +36,11 @@ impl Witnessed {
         if self.known.is_some() {
             return;
         }
-        let Some((uid, plan)) = running_plan(node) else { return };
-        self.known = Some(uid);
-        if !matches!(plan.kind, Kind::DeadPrimary | Kind::DeadCoPrimary | Kind::DeadIntermediate) {
+        let Some((recovery, plan)) = running_plan(node) else { return };
+        // Its replicas cannot connect to it, whoever else can: they are what is mended.
+        let says_it_lives = recovery.code.contains("FailingToConnect");
+        self.known = Some(recovery.uid);
+        if says_it_lives || !matches!(plan.kind, Kind::DeadPrimary | Kind::DeadCoPrimary | Kind::DeadIntermediate) {
             return;
         }
         let failed = number(fleet, &plan.failed);
