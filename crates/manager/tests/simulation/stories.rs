@@ -192,6 +192,7 @@ fn a_takeover_that_is_gone_on_with_holds_the_cluster_under_its_old_and_its_new_n
         schedule.start_manager(0, Mode::Drill { halt_in_step: PROMOTE }).await;
         schedule.pass(6000).await;
         let (manager, first) = (schedule.manager(), wish(1));
+        #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
         tokio::spawn(async move { manager.take_over(&InstanceKey::new("s0", 3306), first, true).await.is_ok() });
         schedule.pass(4000).await;
         assert_eq!(schedule.shared.lock().server(1).writes, WritePolicy::Writable, "it was halted in the promotion");
