@@ -220,7 +220,7 @@ impl Hub {
         &self,
         command: Command,
     ) -> impl Future<Output = Result<Applied, consensus::Error>> + Send + 'static {
-        self.consensus.declare(command)
+        self.office.seat().declare(&self.consensus, command)
     }
 
     /// Keeps what is this node's own, and no other's.

@@ -78,7 +78,7 @@ impl Observatory {
                         watched.unchanged_since = Some(began);
                     }
                     let before = watched.instance.as_deref().zip(watched.seen);
-                    watched.ledger = watched.ledger.after(before, &instance, began);
+                    watched.ledger = watched.ledger.after(before, &instance, began, ended);
                     watched.instance = Some(Arc::new(instance));
                     watched.seen = Some(began);
                     watched.latency_us = u64::try_from(ended.since(began).as_micros()).unwrap_or(u64::MAX);

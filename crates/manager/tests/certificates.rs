@@ -11,7 +11,7 @@ use planner::{Certificate, Request};
 use store::{AckScope, Command, Page, Recovery, RecoveryFilter, Store};
 use topology::InstanceKey;
 
-use crate::stage::{configuration, eventually};
+use crate::stage::{configuration, eventually, nothing_would_be_lost};
 
 /// A manager of a fleet that is written to.
 struct Stage {
@@ -94,6 +94,7 @@ fn certificate(recovery: &Recovery) -> Certificate {
 async fn the_next_primary_dies_as_soon_as_it_takes_writes() -> anyhow::Result<()> {
     let stage = Stage::set(Fleet::builder().primary_with_replicas(5).semi_sync(1), "").await?;
     let mut primary = stage.fleet.server(0).key().clone();
+    nothing_would_be_lost(&stage.manager, &primary).await?;
     for _ in 0..4 {
         let (new, recovery) = stage.kill(&primary).await?;
         let certificate = certificate(&recovery);

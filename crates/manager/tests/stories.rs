@@ -10,7 +10,7 @@ use manager::{Manager, Mode};
 use store::{Page, RecoveryFilter, Store};
 use topology::InstanceKey;
 
-use crate::stage::{configuration, eventually};
+use crate::stage::{configuration, eventually, nothing_would_be_lost};
 
 /// A manager, its fleet, and who watches them.
 struct Stage {
@@ -155,7 +155,7 @@ async fn mariadb_11_8_primary_is_killed() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn semi_sync_loses_nothing() -> anyhow::Result<()> {
     let stage = Stage::set(Fleet::builder().primary_with_replicas(3).semi_sync(1), "").await?;
-    stage.manager.refresh(stage.fleet.server(0).key()).await?;
+    nothing_would_be_lost(&stage.manager, stage.fleet.server(0).key()).await?;
     let killed = Instant::now();
     stage.fleet.server(0).kill9()?;
     let new = stage.writes_go_on(killed, Duration::from_secs(20)).await?;

@@ -224,7 +224,7 @@ impl<'a> Ackers<'a> {
 fn keeps_since(base: Timestamp, replica: &Watched) -> bool {
     let Some((seen, instance)) = replica.seen.zip(replica.instance.as_deref()) else { return false };
     let read = seen.plus(Duration::from_micros(replica.latency_us));
-    let started = read.minus(Duration::from_secs(instance.uptime_secs));
+    let started = replica.ledger.up_since.unwrap_or_else(|| topology::started_by(instance, read));
     started <= base && replica.ledger.lost_at.is_none_or(|lost| lost <= base)
 }
 

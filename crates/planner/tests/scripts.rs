@@ -304,7 +304,7 @@ impl Story {
         let Some(watched) = self.servers.get_mut(key) else { return };
         let instance = watched.instance.as_mut().expect("seen");
         let before = self.looked.get(key).map(|(instance, then)| (instance.as_ref(), *then));
-        watched.ledger = watched.ledger.after(before, instance, self.now);
+        watched.ledger = watched.ledger.after(before, instance, self.now, self.now);
         watched.seen = Some(self.now);
         self.looked.insert(key.clone(), (Arc::clone(instance), self.now));
     }

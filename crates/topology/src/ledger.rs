@@ -14,6 +14,8 @@ use crate::{GtidSet, Instance, Timestamp, Unreachable};
 /// What is remembered of one server. Empty when it was read once, or never.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
+    /// Its process has been running since this moment, or for longer.
+    pub up_since: Option<Timestamp>,
     /// Transactions that it was seen to hold, and does not hold any more: it lost its relay log, or was rebuilt.
     pub lost: GtidSet,
     /// When such a loss was last noticed.
@@ -49,18 +51,25 @@ const READINGS_KEPT: usize = 3;
 
 impl Ledger {
     /// Returns the ledger after a good probe saw `now`, where `before` was seen at `then` by the good probe before it.
-    /// `at` is when the new probe began.
+    /// `at` is when the new probe began, `ended` when it was over.
     #[must_use]
-    pub fn after(&self, before: Option<(&Instance, Timestamp)>, now: &Instance, at: Timestamp) -> Self {
+    pub fn after(
+        &self,
+        before: Option<(&Instance, Timestamp)>,
+        now: &Instance,
+        at: Timestamp,
+        ended: Timestamp,
+    ) -> Self {
+        let started = started_by(now, ended);
         let Some((before, then)) = before else {
-            return Self {
-                waits_since: waits(now).then_some(at),
-                calm: calm_now(now, at),
-                stuck_since: are_waiting(now).then_some(at),
-                ..Self::default()
-            };
+            let (waits_since, calm) = (waits(now).then_some(at), calm_now(now, at));
+            let stuck_since = are_waiting(now).then_some(at);
+            return Self { up_since: Some(started), waits_since, calm, stuck_since, ..Self::default() };
         };
         let mut next = Self { refused_since: None, ..self.clone() };
+        let is_same_process = started <= then && before.is_same_server(now);
+        let known = self.up_since.filter(|_| is_same_process);
+        next.up_since = Some(known.map_or(started, |known| known.min(started)));
         next.note_losses(before, now, at);
         next.note_waiting(before, then, now, at);
         next.note_reading(before, then, now);
@@ -154,6 +163,13 @@ fn calm_now(instance: &Instance, at: Timestamp) -> Option<Timestamp> {
     (waits(instance) && instance.semi_sync.waiting_sessions == Some(0)).then_some(at)
 }
 
+/// Returns the latest moment at which the process of `instance` may have started, when a probe of it ended at `ended`. Uptime is
+/// the difference of two clock readings without their fractions (MySQL 9.7, `Uptime`): up to a second too long.
+#[must_use]
+pub fn started_by(instance: &Instance, ended: Timestamp) -> Timestamp {
+    ended.minus(Duration::from_secs(instance.uptime_secs)).plus(Duration::from_secs(1))
+}
+
 /// True when the process that was seen at `at` may not be the one that was seen at `then`. Seconds of uptime are whole, and the
 /// clocks of two hosts run at nearly the same speed.
 fn has_restarted(before: &Instance, then: Timestamp, now: &Instance, at: Timestamp) -> bool {
@@ -196,7 +212,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let mut before: Option<(&Instance, Timestamp)> = None;
         for (at, instance) in probes {
-            ledger = ledger.after(before, instance, secs(*at));
+            ledger = ledger.after(before, instance, secs(*at), secs(*at));
             before = Some((instance, secs(*at)));
         }
         ledger
@@ -266,6 +282,19 @@ mod tests {
         assert_eq!((ledger.lost.count(), ledger.lost_at), (10, Some(secs(2))));
         let ledger = fold(&[(1, replica(50, 40)), (2, replica(1, 40)), (3, replica(60, 41))]);
         assert_eq!((ledger.lost.count(), ledger.lost_at), (0, Some(secs(2))));
+    }
+
+    #[test]
+    fn what_was_known_of_a_start_is_not_forgotten_until_the_next_one() {
+        let up_since = |probes: &[(i64, u64)]| {
+            let probes: Vec<_> = probes.iter().map(|&(at, uptime)| (at, primary(uptime, 1))).collect();
+            fold(&probes).up_since.unwrap().secs()
+        };
+        assert_eq!(up_since(&[(100, 0)]), 101);
+        assert_eq!(up_since(&[(100, 10)]), 91);
+        assert_eq!(up_since(&[(100, 10), (105, 14)]), 91, "a second reading may be less exact");
+        assert_eq!(up_since(&[(100, 10), (105, 3)]), 103, "it has restarted");
+        assert_eq!(up_since(&[(100, 0), (101, 1)]), 101, "it may have restarted");
     }
 
     #[test]

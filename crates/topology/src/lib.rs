@@ -29,7 +29,7 @@ pub use instance::{
     SemiSyncRole, ServerUuid, ThreadState, TlsProfile, WritePolicy,
 };
 pub use key::{InstanceKey, KeyError};
-pub use ledger::{Ledger, Reading};
+pub use ledger::{Ledger, Reading, started_by};
 pub use observation::{NodeSays, NodeView, Observation, ProbeFailure, Sight, Unreachable};
 pub use snapshot::{Snapshot, Watched};
 pub use time::Timestamp;
