@@ -94,6 +94,13 @@ impl<'a> Rehoming<'a> {
         here.data_center == there.data_center && here.environment == there.environment
     }
 
+    /// True when a server lags unreasonably, by more than it is delayed on purpose.
+    pub(crate) fn lags(&self, server: &Instance) -> bool {
+        let delay = server.channel().map_or(0, |channel| channel.delay_secs);
+        let lag = server.lag_secs().unwrap_or_default();
+        lag.saturating_sub(delay) > self.policy.reasonable_lag.as_secs()
+    }
+
     /// Returns why `source` can be nobody's new source now.
     pub(crate) fn unfit(&self, source: &Instance) -> Option<String> {
         let key = &source.key;
