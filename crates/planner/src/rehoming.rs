@@ -312,6 +312,22 @@ pub(crate) fn ahead(
     GtidSet::errant(&replica.held(), &source.held(), origins.iter().map(String::as_str))
 }
 
+/// Returns why `replica` could never replicate from `source` once that one is promoted. What it has borne of `failed`, from
+/// which it replicates, is no reason.
+pub(crate) fn incompatible_below(replica: &Instance, source: &Instance, failed: Option<&Instance>) -> Option<String> {
+    let mut source = Instance { channels: Vec::new(), ..source.clone() };
+    if let Some(failed) = failed.filter(|failed| failed.version.is_mariadb() == source.version.is_mariadb()) {
+        if failed.version.line() >= source.version.line() && replica.version.is_mariadb() == source.version.is_mariadb()
+        {
+            source.version = replica.version.clone();
+        }
+        if failed.binlog.format >= source.binlog.format {
+            source.binlog.format = replica.binlog.format;
+        }
+    }
+    incompatible(replica, &source)
+}
+
 /// Returns why `replica` could never replicate from `source`, whatever they have.
 pub(crate) fn incompatible(replica: &Instance, source: &Instance) -> Option<String> {
     let delay = |server: &Instance| server.channel().map_or(0, |channel| channel.delay_secs);
