@@ -121,6 +121,14 @@ impl Server {
         self.launch_with(dialect::open_options(self.product()))
     }
 
+    /// As [`Server::launch_writable`], with options that have the last word, such as another `--server-id`.
+    ///
+    /// # Errors
+    /// As [`Server::launch`].
+    pub fn launch_writable_with(&self, options: &[&str]) -> Result<()> {
+        self.launch_with(&[dialect::open_options(self.product()), options].concat())
+    }
+
     fn launch_with(&self, options: &[&str]) -> Result<()> {
         let mut process = self.lock();
         if let Some(process) = process.as_mut()

@@ -243,7 +243,7 @@ fn found_a_place(view: &crate::View, key: &InstanceKey, downtime: &Downtime) -> 
     // A primary that was replaced heads a cluster of its own when it comes back, and is none.
     let cluster = view.graph.cluster_of(key).filter(|cluster| &cluster.head == key)?;
     let is_alone = view.graph.clusters().iter().filter(|other| other.alias == cluster.alias).count() == 1;
-    let is_replaced = view.snapshot.declared.demoted.contains_key(key);
+    let is_replaced = view.snapshot.demotion(instance).is_some();
     (is_alone && !is_replaced && instance.writes.is_writable()).then_some("is a primary again")
 }
 
@@ -310,6 +310,8 @@ mod tests {
             let demoted = Demoted {
                 key: key("db1"),
                 uuid: None,
+                server_id: None,
+                executed: topology::GtidSet::default(),
                 successor: key("db2"),
                 recovery_uid: String::new(),
                 at: Timestamp::from_secs(100),

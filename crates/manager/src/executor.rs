@@ -409,12 +409,12 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             let unfenced = hands::unfence(hub, &run.mandate, server, *open).await;
             unfenced.err().map(|error| format!("{server} may still be read-only: {error}"))
         }
-        Undo::Close { server, primary } => {
+        Undo::Close { server, primary, waits } => {
             let tls = run.plan.steps.iter().find_map(|step| match &step.action {
                 Action::Attach { tls, .. } => tls.as_deref(),
                 _ => None,
             });
-            let Err(why) = hands::close_candidate(hub, run, server, primary, tls).await else { return true };
+            let Err(why) = hands::close_candidate(hub, run, server, primary, tls, *waits).await else { return true };
             tracing::error!(candidate = %server, %primary, %why, "NO SERVER MAY BE OPENED: the takeover failed in the middle of the promotion");
             let text = format!("{server} may be open to writes ({why}): {primary} stays read-only");
             narrator::tell(hub, &run.uid, text);
@@ -428,13 +428,21 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             Ok(()) => format!("{replica} is below {to} again"),
             Err(why) => format!("{replica} could not be moved back below {to}: {why}"),
         }),
+        Undo::Realign { replica, to, at, start } => {
+            Some(match mending::realign(hub, run, replica, to, at, *start).await {
+                Ok(()) => format!("{replica} is below {to} again"),
+                Err(why) => format!("{replica} stays where it is, and not below {to}: {why}"),
+            })
+        }
         Undo::Detach { server, forget_source, acked } => {
             let detached = hands::detach_primary(hub, run, server, *forget_source, *acked).await;
             detached.err().map(|error| format!("{server} is still configured as a replica: {error}"))
         }
         Undo::ReleaseBrake { primary } => {
             let released = hands::release_brake(hub, run, primary).await;
-            released.err().map(|error| format!("commits on {primary} may still be slowed down: {error}"))
+            released
+                .err()
+                .map(|error| format!("commits on {primary} may still be slowed down, until it is seen again: {error}"))
         }
         Undo::FollowAgain { candidate } => {
             let follows = hands::follow_again(hub, run, candidate).await;

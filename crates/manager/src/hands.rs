@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mysql::{Fenced, SourceChange, Waited};
-use planner::{Action, Kind, Outcome, Threads};
+use planner::{Action, Outcome, Threads};
 use store::Command;
 use topology::{Demoted, Downtime, GtidSet, Instance, InstanceKey, ServerUuid};
 
@@ -17,12 +17,12 @@ use crate::executor::Run;
 use crate::hub::{Hub, lock};
 use crate::mandate::{Mandate, Office};
 use crate::reach::Verbs;
-use crate::{Error, audit, mending, narrator, watcher};
+use crate::{Error, audit, mending, narrator, reopening, watcher};
 
-pub(crate) use returning::{close_at_once, reinstate, welcome};
+pub(crate) use returning::{close_at_once, reinstate, welcome, who};
 pub(crate) use takeover::{
-    close_candidate, detach_primary, follow_again, forget_sources, move_back, release_brake, restore_acks, thaw,
-    thaw_now,
+    close_candidate, detach_primary, follow_again, forget_sources, move_back, release_brake, release_brake_of,
+    restore_acks, thaw, thaw_now,
 };
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
@@ -142,8 +142,8 @@ pub(crate) async fn perform(hub: &Arc<Hub>, run: &Run, action: &Action) -> Resul
         Action::Open { server } => mending::open(hub, run, server).await,
         Action::Promote { server, writable, semi_sync, .. } => {
             lock(&hub.undecided).remove(&run.uid);
-            if run.plan.kind == Kind::Takeover {
-                takeover::open(hub, run, server).await
+            if run.plan.forgets_later() {
+                takeover::open(hub, run, server, *semi_sync).await
             } else {
                 promote(hub, run, server, *writable, *semi_sync).await
             }
@@ -263,14 +263,7 @@ async fn fence(
     uuid: Option<&ServerUuid>,
     was_writable: bool,
 ) -> Performed {
-    let demoted = Demoted {
-        key: key.clone(),
-        uuid: uuid.cloned(),
-        successor: run.plan.successor.clone(),
-        recovery_uid: run.uid.clone(),
-        at: hub.now(),
-    };
-    hub.declare(Command::Demote(demoted)).await?;
+    hub.declare(Command::Demote(demoted(hub, run, key, uuid, &run.plan.successor))).await?;
     // Its next poll was settled when nobody knew that it would be waited for.
     watcher::poke(hub, key);
     let line = lock(&hub.pulses).get(key).and_then(|pulse| pulse.line.take());
@@ -295,10 +288,25 @@ async fn fence(
     }
 }
 
+/// Returns the record that `key` is replaced by `successor`, with all that is known of who it is.
+fn demoted(hub: &Hub, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>, successor: &InstanceKey) -> Demoted {
+    let known = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
+    let demoted = Demoted {
+        key: key.clone(),
+        uuid: uuid.cloned(),
+        server_id: None,
+        executed: GtidSet::default(),
+        successor: successor.clone(),
+        recovery_uid: run.uid.clone(),
+        at: hub.now(),
+    };
+    demoted.known_as(known.as_deref())
+}
+
 /// A primary that hung has carried out the order to refuse writes. If nobody was promoted in the meantime, it is the primary
 /// still, and there would be none that takes writes.
 pub(crate) async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
-    if hub.store.declared().demoted.contains_key(key) {
+    if hub.snapshot().demotion_at(key).is_some() {
         tracing::warn!(instance = %key, "the replaced primary resumed and is read-only");
         return;
     }
@@ -465,15 +473,27 @@ pub(crate) async fn unfence(
     key: &InstanceKey,
     was_fenced: bool,
 ) -> Result<(), Error> {
-    hub.declare(Command::Reinstate { key: key.clone() }).await?;
-    if was_fenced { set_writable(hub, mandate, key).await } else { Ok(()) }
+    if !was_fenced {
+        hub.declare(Command::Reinstate { key: key.clone() }).await?;
+        return Ok(());
+    }
+    was_not_replaced(hub, mandate, key).await?;
+    set_writable(hub, mandate, key).await
+}
+
+/// Puts on record that nobody took the place of `key`, which was closed: until it has been open for a while, whoever leads looks
+/// after it.
+pub(crate) async fn was_not_replaced(hub: &Arc<Hub>, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    // Without a record it was not closed.
+    let Some(record) = hub.store.declared().demoted.get(key).cloned() else { return Ok(()) };
+    hub.declare(Command::LeaveClosed(record)).await?;
+    reopening::open_later(hub, mandate, key);
+    Ok(())
 }
 
 /// Puts a candidate that may have been opened for writes, and was not confirmed, on record as demoted.
 pub(crate) async fn disown(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) {
-    let uuid = hub.observatory.get(key).and_then(|watched| watched.instance.as_ref()?.uuid.clone());
-    let successor = run.plan.failed.clone();
-    let demoted = Demoted { key: key.clone(), uuid, successor, recovery_uid: run.uid.clone(), at: hub.now() };
+    let demoted = demoted(hub, run, key, None, &run.plan.failed);
     if let Err(error) = hub.declare(Command::Demote(demoted)).await {
         tracing::error!(instance = %key, %error, "a candidate that may be writable is not on record as demoted");
     }

@@ -168,8 +168,8 @@ async fn begin(
     past: &[PastRecovery],
 ) -> Result<Recovered, Error> {
     let facts = &diagnosis.facts;
-    let claim =
-        Claim::lay(hub, &facts.cluster_name, &new_uid(hub)).map_err(|uid| Error::Held(Hold::Running { uid }))?;
+    let claim = Claim::lay(hub, &facts.cluster_name, Some(&plan), &new_uid(hub))
+        .map_err(|uid| Error::Held(Hold::Running { uid }))?;
     lock(&hub.holds).remove(&facts.key);
     lock(&hub.held).remove(&facts.key);
     run(hub, mandate, diagnosis, detection_id, plan, past, claim.uid().to_owned()).await

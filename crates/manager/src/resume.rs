@@ -26,7 +26,10 @@ pub(crate) fn enter(hub: &Arc<Hub>) -> Result<Vec<Left>, Error> {
     let running = hub.store.running_recoveries()?;
     // One whose cluster is claimed is being carried out here.
     let claimed = running.into_iter().filter_map(|recovery| {
-        let claim = Claim::lay(hub, &recovery.cluster_name, &recovery.uid).ok()?;
+        // One whose plan cannot be read is closed.
+        let record = hub.store.plan(&recovery.uid).ok().flatten();
+        let plan = record.and_then(|record| serde_json::from_str::<Plan>(&record.plan).ok());
+        let claim = Claim::lay(hub, &recovery.cluster_name, plan.as_ref(), &recovery.uid).ok()?;
         Some(Left { recovery, claim })
     });
     Ok(claimed.collect())

@@ -82,11 +82,7 @@ pub(crate) async fn take_over(
 
 async fn begin(hub: &Arc<Hub>, mandate: &Mandate, old: &Diagnosis, plan: Plan) -> Result<Recovered, Error> {
     let uid = recovery::new_uid(hub);
-    let running = |uid| Error::Held(planner::Hold::Running { uid });
-    let claim = Claim::lay(hub, &old.facts.cluster_name, &uid).map_err(running)?;
-    // For a moment the cluster may go by the new primary's name.
-    let by_new_name = Claim::lay(hub, &plan.successor.to_string(), &uid).map_err(running)?;
-    let recovered = recovery::run(hub, mandate, old, 0, plan, &[], claim.uid().to_owned()).await;
-    drop(by_new_name);
-    recovered
+    let claim = Claim::lay(hub, &old.facts.cluster_name, Some(&plan), &uid)
+        .map_err(|uid| Error::Held(planner::Hold::Running { uid }))?;
+    recovery::run(hub, mandate, old, 0, plan, &[], claim.uid().to_owned()).await
 }

@@ -178,3 +178,52 @@ async fn on_mariadb_what_it_wrote_alone_is_found_and_kept() -> anyhow::Result<()
     farm.manager.stop(Duration::from_secs(5)).await;
     Ok(())
 }
+
+/// A server without an identity: what has its address may be another one, and it may be elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_another_server_at_its_address_is_left_alone_and_it_is_found_elsewhere() -> anyhow::Result<()> {
+    let fleet = Fleet::builder().product(Product::MariaDb118).primary_with_replicas(2);
+    let farm = Farm::set(fleet, "off", r#", "AuditToBackendDB": true"#).await?;
+    let old = farm.fleet.server(0).clone();
+    old.sql("insert into app.writes (run, id, worker) values (1, 1, 7)").await?;
+    farm.fleet.in_sync_with(&old, PATIENCE).await?;
+    eventually("what it has is seen", PATIENCE, || {
+        let view = farm.manager.view();
+        view.snapshot.instance(old.key()).filter(|seen| !seen.gtid.executed.is_empty()).map(drop)
+    })
+    .await;
+    farm.fail_over(false).await?;
+    old.launch_writable_with(&["--server-id=99"])?;
+    old.answering(PATIENCE).await?;
+    let since = farm.manager.now();
+    let seen = |key: &InstanceKey, since| {
+        let view = farm.manager.view();
+        let watched = view.snapshot.get(key).filter(|watched| watched.is_fresh(since))?;
+        watched.instance.as_ref().map(|instance| instance.server_id)
+    };
+    assert_eq!(eventually("the other server is seen", PATIENCE, || seen(old.key(), since)).await, 99);
+    let later = farm.manager.now();
+    eventually("it is seen once more", PATIENCE, || seen(old.key(), later)).await;
+    assert!(old.is_writable().await?, "it is another server, and nobody's affair");
+    assert!(farm.manager.returned()?.is_empty());
+    old.kill9()?;
+
+    let elsewhere = InstanceKey::new(old.key().host.replace("127.77.", "127.78."), old.key().port);
+    old.launch_writable_with(&[&format!("--bind-address={}", elsewhere.host)])?;
+    old.answering(PATIENCE).await?;
+    farm.manager.discover(&elsewhere).await?;
+    eventually("it is known for what it is", PATIENCE, || {
+        farm.manager.returned().ok()?.iter().any(|returned| returned.key == elsewhere).then_some(())
+    })
+    .await;
+    let told = eventually("that it was closed is on record", PATIENCE, || {
+        let entries = farm.manager.store().audit(Some(&elsewhere), store::Page::nth(0)).ok()?;
+        entries.into_iter().find(|entry| entry.kind == "fence-returned-primary").map(|entry| entry.message)
+    })
+    .await;
+    assert!(told.contains("recognised by the transactions of the server that was at"), "{told}");
+    assert!(told.contains(&format!("set-writeable -i {elsewhere}")), "{told}");
+    assert!(!old.is_writable().await?);
+    farm.manager.stop(Duration::from_secs(5)).await;
+    Ok(())
+}

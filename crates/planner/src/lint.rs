@@ -119,7 +119,7 @@ fn flaws_of_opening(plan: &Plan, snapshot: &Snapshot, graph: &Graph) -> Vec<Flaw
     let is_unsafe = |server: &&InstanceKey| {
         let members = graph.cluster_of(server).map_or(&[][..], |cluster| &cluster.members);
         let is_writable = |key: &InstanceKey| snapshot.instance(key).is_some_and(|one| one.writes.is_writable());
-        let demoted = snapshot.declared.demotion_at(server, snapshot.instance(server));
+        let demoted = snapshot.demotion_at(server);
         demoted.is_some() || members.iter().any(|key| key != *server && is_writable(key))
     };
     opened.filter(is_unsafe).map(|server| Flaw::SecondWritable(server.clone())).collect()

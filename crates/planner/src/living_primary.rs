@@ -38,12 +38,17 @@ pub(crate) fn plan(
     let was_writable = took_writes(snapshot, &server);
     steps.stage(true, [Action::Freeze { server, uuid, budget, was_writable }]);
     steps.stage(true, [Action::FollowToEnd { candidate, primary }]);
+    // What was on before is not switched, and so not switched off by the way back.
     let semi_sync = facts.semi_sync.source.enabled
-        && snapshot.instance(successor).is_some_and(|new| new.semi_sync.source.available);
+        && snapshot
+            .instance(successor)
+            .is_some_and(|new| new.semi_sync.source.available && !new.semi_sync.source.enabled);
     let (server, writable) = (successor.clone(), policy.apply_promotion);
     let was_writable = shares_the_writes(snapshot, facts, successor);
     steps.stage(true, [Action::Promote { server, writable, semi_sync, was_writable }]);
     steps.stage(true, [Action::Publish { primary: successor.clone() }]);
+    // Only now: if it cannot be opened, it replicates again as it did.
+    steps.same_stage(false, writable.then(|| Action::Forget { server: successor.clone() }));
     steps.same_stage(
         false,
         kept.iter().map(|replica| Action::Repoint {

@@ -444,6 +444,11 @@ impl Plan {
         self.steps.iter().any(|step| matches!(step.action, Action::Freeze { .. }))
     }
 
+    /// True when the new primary keeps its replication configuration until it is open: the way back needs it.
+    pub fn forgets_later(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Forget { .. }))
+    }
+
     /// True when steps that ended so, by number, have brought what the plan is for: a new primary; a new source for at least
     /// one replica; or all that is required.
     pub fn succeeded(&self, ended: &BTreeMap<u32, Outcome>) -> bool {

@@ -107,7 +107,7 @@ impl<'a> Rehoming<'a> {
         let (declared, now) = (&self.snapshot.declared, self.snapshot.now);
         let why = if !self.answers(key) {
             "was not read since the failure".to_owned()
-        } else if declared.demoted.contains_key(key) {
+        } else if self.snapshot.demotion_at(key).is_some() {
             "was replaced".to_owned()
         } else if source.is_replica() && !source.channel().is_some_and(topology::Channel::is_replicating) {
             "does not replicate itself".to_owned()
@@ -269,7 +269,7 @@ pub(crate) fn ancestors(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey) -
     let (mut found, mut seen) = (Vec::new(), BTreeSet::from([key.clone()]));
     let mut next = graph.source(key).cloned();
     while let Some(above) = next.take().filter(|above| seen.insert(above.clone())) {
-        let replaced_by = snapshot.declared.demoted.get(&above).map(|demoted| demoted.successor.clone());
+        let replaced_by = snapshot.demotion_at(&above).map(|demoted| demoted.successor.clone());
         if replaced_by.is_none() {
             found.push(above.clone());
         }

@@ -343,7 +343,7 @@ pub fn present_primary(returning: Returning<'_>) -> Result<&Instance, Stay> {
     let Returning { snapshot, graph, key, demoted, .. } = returning;
     let mut successor = &demoted.successor;
     for _ in 0..snapshot.declared.demoted.len() {
-        match snapshot.declared.demoted.get(successor) {
+        match snapshot.demotion_at(successor) {
             Some(next) if &next.successor != key => successor = &next.successor,
             _ => break,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use topology::{InstanceKey, ServerUuid};
+use topology::{BinlogCoordinates, InstanceKey, ServerUuid};
 
 use crate::{Acks, Action, Outcome, Plan, Step, Threads};
 
@@ -35,6 +35,8 @@ pub enum Undo {
         server: InstanceKey,
         /// The old primary.
         primary: InstanceKey,
+        /// Its commits were told to wait for replicas, and did not before.
+        waits: bool,
     },
     /// Take the fence of the old primary back.
     Unfence {
@@ -56,6 +58,18 @@ pub enum Undo {
         replica: InstanceKey,
         /// Where it was.
         to: InstanceKey,
+        /// What ran on it.
+        start: Threads,
+    },
+    /// Let a replica without GTID, which was aligned with the candidate, go on where it had settled in the log of its source;
+    /// unless the candidate may have been opened.
+    Realign {
+        /// The replica.
+        replica: InstanceKey,
+        /// Where it was.
+        to: InstanceKey,
+        /// How far it had come there.
+        at: BinlogCoordinates,
         /// What ran on it.
         start: Threads,
     },
@@ -122,7 +136,9 @@ fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> 
         }
         // It took writes before, and may be the only one that does.
         Action::Promote { was_writable: true, .. } => return None,
-        Action::Promote { server, .. } if lives => Undo::Close { server: server.clone(), primary: plan.failed.clone() },
+        Action::Promote { server, semi_sync, .. } if lives => {
+            Undo::Close { server: server.clone(), primary: plan.failed.clone(), waits: *semi_sync }
+        }
         Action::Promote { server, .. } => Undo::Disown { server: server.clone() },
         // A candidate that may have been opened for writes leaves the dead primary closed.
         Action::Fence { server, was_writable, .. } => {
@@ -134,6 +150,9 @@ fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> 
         Action::Freeze { server, uuid, .. } => Undo::Thaw { server: server.clone(), uuid: uuid.clone() },
         Action::Relocate { replica, from, start, .. } => {
             Undo::MoveBack { replica: replica.clone(), to: from.clone(), start: *start }
+        }
+        Action::Align { replica, at, start, .. } => {
+            Undo::Realign { replica: replica.clone(), to: plan.failed.clone(), at: at.clone(), start: *start }
         }
         Action::Attach { server, tls, acked, .. } => {
             Undo::Detach { server: server.clone(), forget_source: tls.is_some(), acked: *acked }

@@ -3,7 +3,8 @@
 //! Order: hooks that may refuse → the candidate follows closely → those siblings move below it that the old primary can do
 //! without for its acknowledgements → **freeze** → the candidate applies the rest → where acknowledgements are lacking, the
 //! other siblings move, and the old primary is attached and receives → as many replicas as commits must wait for are
-//! connected, and the old primary still stands still → **open** → the old primary is attached, and whatever is left; hooks.
+//! connected, and the old primary still stands still → **open** → it is published; the old primary is attached, and whatever is
+//! left moves → hooks, beside which the old primary starts to replicate.
 //! Between freeze and open nobody takes writes, so all that can be done outside of that is.
 
 mod obstacle;
@@ -168,24 +169,30 @@ impl<'a> Takeover<'a> {
         } else {
             steps.same_stage(true, [ready]);
             steps.stage(true, [promote]);
-            // As long as the new primary knows it, its account is taken over.
-            steps.same_stage(true, [self.attach()]);
         }
     }
 
     fn afterwards(&self, steps: &mut Steps) {
+        // Clients wait for nothing but the new primary.
         steps.stage(true, [Action::Publish { primary: self.candidate.key.clone() }]);
-        steps.same_stage(false, [Action::Forget { server: self.candidate.key.clone() }]);
+        if !self.lacks_acks {
+            steps.same_stage(false, [self.attach()]);
+            steps.same_stage(false, self.late.iter().map(|late| self.relocate(late.replica)));
+        }
+        let tell = |list: HookList| Some(Action::RunHooks(list)).filter(|_| self.with_hooks);
+        steps.stage(false, tell(HookList::PostMasterFailover));
+        // As long as the new primary knows its account, the old one takes that over: it forgets it after that.
+        let forget = [Action::Forget { server: self.candidate.key.clone() }];
+        if self.with_hooks {
+            steps.same_stage(false, forget)
+        } else {
+            steps.stage(false, forget)
+        }
         let (replica, waited) = (self.primary.key.clone(), self.primary.semi_sync.source.enabled);
         // One that the new primary cannot do without cannot be left stopped.
         steps.same_stage(false, [Action::Subordinate { replica, waited, start: self.auto || self.lacks_acks }]);
-        if !self.lacks_acks {
-            steps.same_stage(false, self.late.iter().map(|late| self.relocate(late.replica)));
-        }
-        if self.with_hooks {
-            for list in [HookList::PostMasterFailover, HookList::PostFailover, HookList::PostGracefulTakeover] {
-                steps.stage(false, [Action::RunHooks(list)]);
-            }
+        for list in [HookList::PostFailover, HookList::PostGracefulTakeover] {
+            steps.stage(false, tell(list));
         }
     }
 

@@ -63,6 +63,8 @@ impl Farm {
         let demoted = Demoted {
             key: key("old"),
             uuid: ServerUuid::new(OLD),
+            server_id: None,
+            executed: GtidSet::default(),
             successor: key("new"),
             recovery_uid: "r1".to_owned(),
             at: Timestamp::from_secs(1),
@@ -243,6 +245,8 @@ fn it_goes_below_whoever_leads_now() {
     let demoted = Demoted {
         key: key("new"),
         uuid: ServerUuid::new(NEW),
+        server_id: None,
+        executed: GtidSet::default(),
         successor: key("other"),
         recovery_uid: "r2".to_owned(),
         at: Timestamp::from_secs(50),
@@ -277,21 +281,6 @@ fn one_that_replicates_and_is_writable_keeps_its_record() {
         old.writes = WritePolicy::Writable;
     });
     assert_eq!(farm.says(), "stays: it is not closed to writes yet");
-}
-
-#[test]
-fn it_is_known_under_another_address_and_a_stranger_at_its_own_is_not_meant() {
-    let farm = Farm::with(&format!("{OLD}:1-100"));
-    let old = &farm.servers[&key("old")];
-    let moved = Instance { key: key("elsewhere"), ..old.clone() };
-    assert!(farm.declared.demotion(&moved).is_some());
-    let stranger = Instance { uuid: ServerUuid::new("00000000-0000-0000-0000-000000000009"), ..old.clone() };
-    assert!(farm.declared.demotion(&stranger).is_none());
-    assert!(farm.declared.demotion_at(&key("elsewhere"), Some(&moved)).is_some());
-    assert!(farm.declared.demotion_at(&key("old"), Some(&stranger)).is_none());
-    let unread = Instance { uuid: None, ..old.clone() };
-    assert!(farm.declared.demotion_at(&key("old"), Some(&unread)).is_some());
-    assert!(farm.declared.demotion_at(&key("old"), None).is_some());
 }
 
 #[test]

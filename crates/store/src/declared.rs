@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 use topology::{
-    Declared, Demoted, Downtime, InstanceKey, Maintenance, PromotionRule, RegisteredRule, ServerUuid, Timestamp,
+    Declared, Demoted, Downtime, GtidSet, InstanceKey, Maintenance, PromotionRule, RegisteredRule, ServerUuid,
+    Timestamp,
 };
 
 use crate::moment;
@@ -55,7 +56,10 @@ pub(crate) fn refresh(db: &Connection, declared: &mut Declared, section: Section
             let sql = "SELECT cluster_name, alias FROM cluster_alias_override";
             declared.alias_overrides = all(db, sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect();
         }
-        Section::Demoted => declared.demoted = by_key(db, "demoted_instance", demoted)?,
+        Section::Demoted => {
+            declared.demoted = by_key(db, "demoted_instance WHERE left_closed = 0", demoted)?;
+            declared.left_closed = by_key(db, "demoted_instance WHERE left_closed = 1", demoted)?;
+        }
         Section::Forgotten => {
             declared.forgotten = by_key(db, "forgotten_instance", |row| moment::read(row, "forgotten_until"))?;
         }
@@ -122,6 +126,8 @@ fn demoted(row: &Row<'_>) -> rusqlite::Result<Option<Demoted>> {
     Ok(Some(Demoted {
         key: key(row)?,
         uuid: ServerUuid::new(&text(row, "server_uuid")?),
+        server_id: row.get("server_id")?,
+        executed: GtidSet::parse(&text(row, "executed")?).unwrap_or_default(),
         successor: named_key(row, "successor_hostname", "successor_port")?,
         recovery_uid: text(row, "recovery_uid")?,
         at: moment::read(row, "demoted_at")?.unwrap_or_default(),

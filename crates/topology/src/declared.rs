@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Instance, InstanceKey, ServerUuid, Timestamp};
+use crate::{GtidSet, Instance, InstanceKey, ServerUuid, Timestamp};
 
 /// How welcome an instance is as a primary. Ordered best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -101,12 +101,57 @@ pub struct Demoted {
     pub key: InstanceKey,
     /// Its identity, where it has one: an address may be given to another server.
     pub uuid: Option<ServerUuid>,
+    /// Its `server_id`, where it was known: all that tells one MariaDB from another.
+    #[serde(default)]
+    pub server_id: Option<u32>,
+    /// MariaDB: what it had executed when it was last read. It has that wherever it turns up.
+    #[serde(default, skip_serializing_if = "GtidSet::is_empty")]
+    pub executed: GtidSet,
     /// The primary that took over.
     pub successor: InstanceKey,
     /// The recovery that did it.
     pub recovery_uid: String,
     /// When.
     pub at: Timestamp,
+}
+
+impl Demoted {
+    /// Returns this with what tells `server` from others; as it is, where nothing is known of the server.
+    #[must_use]
+    pub fn known_as(self, server: Option<&Instance>) -> Self {
+        // Another one that has its address by now is not meant.
+        let is_other = |server: &&Instance| self.uuid.is_some() && server.uuid != self.uuid;
+        let Some(server) = server.filter(|server| !is_other(server)) else { return self };
+        let executed = if server.version.is_mariadb() { server.gtid.executed.clone() } else { GtidSet::default() };
+        let server_id = Some(server.server_id).filter(|id| *id != 0);
+        Self { uuid: self.uuid.or_else(|| server.uuid.clone()), server_id, executed, ..self }
+    }
+
+    /// True unless `server`, which has its address, is demonstrably another one.
+    pub fn may_be(&self, server: &Instance) -> bool {
+        match (&self.uuid, &server.uuid) {
+            (Some(own), Some(other)) => own == other,
+            (Some(_), None) => !server.version.is_mariadb(),
+            (None, _) => self.server_id.is_none_or(|id| id == server.server_id || server.server_id == 0),
+        }
+    }
+
+    /// True when `server` has the identity that is on record.
+    pub fn is_surely(&self, server: &Instance) -> bool {
+        self.uuid.is_some() && self.uuid == server.uuid
+    }
+
+    /// True when `server`, which has another address and no identity, looks like it: its `server_id`, everything that it had
+    /// executed, and nobody who replicates from it. Two farms may use one `server_id`.
+    pub(crate) fn resembles(&self, server: &Instance) -> bool {
+        self.uuid.is_none()
+            && server.uuid.is_none()
+            && self.server_id == Some(server.server_id)
+            && server.key != self.successor
+            && server.replicas.is_empty()
+            && !self.executed.is_empty()
+            && server.gtid.executed.contains(&self.executed)
+    }
 }
 
 /// All that was declared or decided and that analysis and planning need to know.
@@ -122,6 +167,10 @@ pub struct Declared {
     pub alias_overrides: BTreeMap<String, String>,
     /// Replaced primaries by address.
     pub demoted: BTreeMap<InstanceKey, Demoted>,
+    /// Primaries that a recovery closed and that nobody replaced, as it was given up, by address: until they were open again
+    /// for a while. `successor` is who was to take the place.
+    #[serde(default)]
+    pub left_closed: BTreeMap<InstanceKey, Demoted>,
     /// Addresses that an operator had forgotten; they are not probed until that time.
     pub forgotten: BTreeMap<InstanceKey, Timestamp>,
     /// Addresses that every node watches, however it heard of them. Shared, since it is long and changes seldom.
@@ -148,24 +197,15 @@ impl Declared {
         self.downtimes.get(key).filter(|downtime| downtime.ends > now)
     }
 
-    /// Returns that this server was replaced as a primary: by its address or, where it has an identity, under whatever
-    /// address it goes by now. Another server that was given its address is not meant.
-    pub fn demotion(&self, server: &Instance) -> Option<&Demoted> {
-        let of_address = self.demoted.get(&server.key).filter(|demoted| match &demoted.uuid {
-            Some(uuid) => server.uuid.as_ref() == Some(uuid),
-            None => true,
-        });
-        let is_it = |demoted: &&Demoted| demoted.uuid.is_some() && demoted.uuid == server.uuid;
-        of_address.or_else(|| self.demoted.values().find(is_it))
-    }
-
-    /// Returns that the server at `key`, of which `known` is known, was replaced as a primary: as [`Declared::demotion`]. Where
-    /// its identity is not known, its address is enough.
-    pub fn demotion_at(&self, key: &InstanceKey, known: Option<&Instance>) -> Option<&Demoted> {
-        match known.filter(|server| server.uuid.is_some()) {
-            Some(server) => self.demotion(server),
-            None => self.demoted.get(key),
-        }
+    /// True when this server may be one that was replaced as a primary: [`Snapshot::demotion`](crate::Snapshot::demotion) says
+    /// whether it is.
+    pub fn may_be_demoted(&self, server: &Instance) -> bool {
+        let may_be = |demoted: &Demoted| {
+            (demoted.key == server.key && demoted.may_be(server))
+                || demoted.is_surely(server)
+                || demoted.resembles(server)
+        };
+        self.demoted.values().any(may_be)
     }
 
     /// Returns the maintenance of `key` that is in effect at `now`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Declared, Instance, InstanceKey, Ledger, NodeView, ProbeFailure, PromotionRule, Timestamp};
+use crate::{Declared, Demoted, Instance, InstanceKey, Ledger, NodeView, ProbeFailure, PromotionRule, Timestamp};
 
 /// What is known of one address, from all its probes so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +86,45 @@ impl Snapshot {
         self.watched.values().filter_map(|watched| Some((watched.as_ref(), watched.instance.as_deref()?)))
     }
 
+    /// Returns that this server was replaced as a primary: at its address, unless it is demonstrably another one; or under
+    /// another address, by its identity. A MariaDB has none: one that turned up after the replacement is taken for the replaced
+    /// one if it looks like it, and that one is not seen at its address. Two writable primaries would be worse.
+    pub fn demotion(&self, server: &Instance) -> Option<&Demoted> {
+        let demoted = &self.declared.demoted;
+        let of_address = demoted.get(&server.key).filter(|demoted| demoted.may_be(server));
+        of_address
+            .or_else(|| demoted.values().find(|demoted| demoted.is_surely(server)))
+            .or_else(|| demoted.values().find(|demoted| demoted.resembles(server) && self.has_moved(demoted, server)))
+    }
+
+    /// Returns that the server at `key` was replaced as a primary. Where nothing is known of it, its address is enough.
+    pub fn demotion_at(&self, key: &InstanceKey) -> Option<&Demoted> {
+        match self.instance(key) {
+            Some(server) => self.demotion(server),
+            None => self.declared.demoted.get(key),
+        }
+    }
+
+    /// Returns that a recovery closed this server, and was given up.
+    pub fn left_closed(&self, server: &Instance) -> Option<&Demoted> {
+        self.declared.left_closed.get(&server.key).filter(|record| record.may_be(server))
+    }
+
+    /// Returns where replaced primaries are, as far as they are watched.
+    pub fn replaced(&self) -> impl Iterator<Item = &InstanceKey> {
+        let any = !self.declared.demoted.is_empty();
+        self.watched.keys().filter(move |key| any && self.demotion_at(key).is_some())
+    }
+
+    /// True when a replaced primary may be at the address of `server` by now.
+    fn has_moved(&self, demoted: &Demoted, server: &Instance) -> bool {
+        let is_still_there = self.get(&demoted.key).is_some_and(|watched| {
+            watched.is_fresh(demoted.at) && watched.instance.as_ref().is_some_and(|there| demoted.may_be(there))
+        });
+        let turned_up = self.get(&server.key).is_some_and(|watched| watched.first_heard >= demoted.at);
+        turned_up && !is_still_there
+    }
+
     /// Returns the promotion rule of `key`: what its own query says, else what was registered and has not expired.
     pub fn promotion_rule(&self, key: &InstanceKey, expires_after: std::time::Duration) -> PromotionRule {
         let queried = self.instance(key).and_then(|instance| instance.labels.promotion_rule);
@@ -94,5 +133,86 @@ impl Snapshot {
             (self.now.since(registered.at) < expires_after).then_some(registered.rule)
         };
         queried.or_else(registered).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{GtidSet, ServerUuid, Version};
+
+    fn key(host: &str) -> InstanceKey {
+        InstanceKey::new(host, 3306)
+    }
+
+    fn mariadb(host: &str, server_id: u32, executed: &str) -> Instance {
+        let mut server = Instance { key: key(host), server_id, ..Instance::default() };
+        server.version = Version::parse("11.8.2-MariaDB", "");
+        server.gtid.executed = GtidSet::parse_mariadb(executed).unwrap();
+        server
+    }
+
+    fn mysql(host: &str, server_id: u32, uuid: u32) -> Instance {
+        let uuid = ServerUuid::new(&format!("00000000-0000-0000-0000-{uuid:012}"));
+        Instance { key: key(host), server_id, uuid, version: Version::parse("9.7.0", ""), ..Instance::default() }
+    }
+
+    /// `old` was replaced at second 100; these servers were read since, and heard of for the first time at that second.
+    fn farm(old: &Instance, seen: &[(&Instance, i64)]) -> Snapshot {
+        let (at, successor, recovery_uid) = (Timestamp::from_secs(100), key("new"), "r".to_owned());
+        let demoted = Demoted {
+            key: old.key.clone(),
+            uuid: None,
+            server_id: None,
+            executed: GtidSet::default(),
+            successor,
+            recovery_uid,
+            at,
+        };
+        let mut declared = Declared::default();
+        declared.demoted.insert(old.key.clone(), demoted.known_as(Some(old)));
+        let watched = seen.iter().map(|(server, heard)| {
+            let (instance, seen) = (Some(Arc::new((*server).clone())), Some(Timestamp::from_secs(200)));
+            let first_heard = Timestamp::from_secs(*heard);
+            let watched = Watched { key: server.key.clone(), instance, seen, first_heard, ..Watched::default() };
+            (server.key.clone(), Arc::new(watched))
+        });
+        let now = Timestamp::from_secs(200);
+        Snapshot { now, watched: watched.collect(), declared: Arc::new(declared), voters: 1 }
+    }
+
+    #[test]
+    fn another_server_that_has_the_address_of_a_replaced_one_is_not_meant() {
+        let old = mariadb("old", 1, "0-1-100");
+        let same = mariadb("old", 1, "0-1-120");
+        assert!(farm(&old, &[(&same, 1)]).demotion_at(&key("old")).is_some());
+        let stranger = mariadb("old", 9, "0-9-5");
+        assert!(farm(&old, &[(&stranger, 1)]).demotion_at(&key("old")).is_none());
+        assert!(farm(&old, &[]).demotion_at(&key("old")).is_some(), "nothing is known of it");
+
+        let old = mysql("old", 1, 1);
+        assert!(farm(&old, &[(&mysql("old", 1, 2), 1)]).demotion_at(&key("old")).is_none(), "it is set up alike");
+        assert!(farm(&old, &[(&mariadb("old", 1, "0-1-100"), 1)]).demotion_at(&key("old")).is_none());
+        let renumbered = mysql("old", 7, 1);
+        assert!(farm(&old, &[(&renumbered, 1)]).demotion_at(&key("old")).is_some(), "its identity is what counts");
+        let unread = Instance { uuid: None, ..mysql("old", 1, 1) };
+        assert!(farm(&old, &[(&unread, 1)]).demotion_at(&key("old")).is_some(), "in doubt it is meant");
+    }
+
+    #[test]
+    fn a_replaced_server_is_known_under_another_address() {
+        let moved = mysql("elsewhere", 1, 1);
+        assert!(farm(&mysql("old", 1, 1), &[(&moved, 1)]).demotion_at(&key("elsewhere")).is_some());
+        let old = mariadb("old", 1, "0-1-100");
+        let is_meant = |seen: &[(&Instance, i64)]| farm(&old, seen).demotion_at(&key("elsewhere")).is_some();
+        let moved = mariadb("elsewhere", 1, "0-1-103");
+        assert!(is_meant(&[(&moved, 150)]));
+        assert!(is_meant(&[(&moved, 150), (&mariadb("old", 9, "0-9-5"), 1)]), "its address was given away");
+        assert!(!is_meant(&[(&moved, 150), (&mariadb("old", 1, "0-1-100"), 1)]), "the replaced one is where it was");
+        assert!(!is_meant(&[(&moved, 50)]), "it was known when the other one was the primary");
+        assert!(!is_meant(&[(&mariadb("elsewhere", 1, "0-1-99"), 150)]), "it lacks what the other one had");
+        assert!(!is_meant(&[(&mariadb("elsewhere", 2, "0-1-103"), 150)]));
+        let leads = Instance { replicas: vec![key("its-own")], ..moved };
+        assert!(!is_meant(&[(&leads, 150)]), "a primary of another farm");
     }
 }

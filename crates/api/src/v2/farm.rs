@@ -94,7 +94,7 @@ pub(crate) fn row(scene: &Scene<'_>, key: &InstanceKey) -> InstanceRow {
 
 /// Returns who took over from `key`, if that was a primary that was replaced and belongs to the cluster no more.
 pub(crate) fn successor<'s>(scene: &Scene<'s>, key: &InstanceKey) -> Option<&'s InstanceKey> {
-    let successor = &scene.snapshot.declared.demoted.get(key)?.successor;
+    let successor = &scene.snapshot.demotion_at(key)?.successor;
     let (own, new) = (scene.graph.cluster_of(key)?, scene.graph.cluster_of(successor)?);
     (own.head == *key && own.name != new.name).then_some(successor)
 }

@@ -94,7 +94,7 @@ async fn show(api: Api, call: Call) -> Answer {
     if watched.is_none() && view.graph.cluster_of(&key).is_none() {
         return Err(Error::UnknownInstance(key));
     }
-    let demoted = view.snapshot.declared.demoted.get(&key);
+    let demoted = view.snapshot.demotion_at(&key);
     Reply::bare(&json!({
         "row": farm::row(&api.scene(&view), &key),
         "server": watched.and_then(|watched| watched.instance.as_deref()),

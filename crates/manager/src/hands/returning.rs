@@ -7,7 +7,7 @@ use mysql::{Closing, Copied, ErrorKind, Identity, SourceChange};
 use planner::{Action, Beyond, Homecoming, Outcome};
 use store::Command;
 use tokio::time::Instant;
-use topology::{Channel, Instance, InstanceKey, ServerUuid, WritePolicy};
+use topology::{Channel, Demoted, Instance, InstanceKey, ServerUuid, WritePolicy};
 
 use super::{Grip, LOST_IN_RECOVERY, OWNER, Performed, Sentence, done, grip, read, refuse};
 use crate::executor::Run;
@@ -42,12 +42,19 @@ pub(crate) async fn close_at_once(
     }
 }
 
-/// Takes back that the server at `key` is demoted, also where it was under another address.
+/// Takes back that the server at `key` is demoted, or was left closed, also where it was under another address. That another server was, which
+/// had this address, stays on record.
 pub(crate) async fn reinstate(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
-    let known = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
-    let elsewhere = known.and_then(|server| hub.store.declared().demotion(&server).map(|demoted| demoted.key.clone()));
-    for key in elsewhere.into_iter().filter(|other| other != key).chain([key.clone()]) {
+    // It may have been replaced more than once.
+    for _ in 0..hub.store.declared().demoted.len() {
+        let Some(key) = hub.snapshot().demotion_at(key).map(|demoted| demoted.key.clone()) else { break };
         hub.declare(Command::Reinstate { key }).await?;
+    }
+    let declared = hub.store.declared();
+    let known = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
+    let is_it = |record: &&Demoted| known.as_ref().is_none_or(|server| record.may_be(server));
+    if declared.left_closed.get(key).filter(is_it).is_some() {
+        hub.declare(Command::Reinstate { key: key.clone() }).await?;
     }
     Ok(())
 }
@@ -95,9 +102,15 @@ async fn read_both(
     Ok((old, new))
 }
 
-/// Returns who has to be met: the server of this identity or, where it has none, the one that was just read.
+/// Returns who has to be met: the server of this identity or, where it has none, of this `server_id`; or the one that was
+/// read.
+pub(crate) fn who(uuid: Option<&ServerUuid>, server_id: Option<u32>, read: &Instance) -> Identity {
+    let server_id = if uuid.is_none() { server_id.unwrap_or(read.server_id) } else { 0 };
+    Identity { uuid: uuid.cloned(), server_id }
+}
+
 fn identity(uuid: Option<&ServerUuid>, read: &Instance) -> Identity {
-    Identity { uuid: uuid.cloned(), server_id: if uuid.is_none() { read.server_id } else { 0 } }
+    who(uuid, None, read)
 }
 
 /// Returns what the plan says to check of the returned primary: its identity, and whether what it has beyond is on record.

@@ -82,6 +82,11 @@ pub(crate) async fn release_brake(hub: &Arc<Hub>, run: &Run, primary: &InstanceK
     grip_again(hub, run, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
 }
 
+/// Likewise, of a primary whose takeover is over.
+pub(crate) async fn release_brake_of(hub: &Hub, mandate: &Mandate, primary: &InstanceKey) -> Result<(), Error> {
+    grip(hub, mandate, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
+}
+
 pub(super) async fn relocate(
     hub: &Arc<Hub>,
     run: &Run,
@@ -150,14 +155,7 @@ pub(super) async fn freeze(
     uuid: Option<&ServerUuid>,
     budget: Duration,
 ) -> Performed {
-    let demoted = Demoted {
-        key: key.clone(),
-        uuid: uuid.cloned(),
-        successor: run.plan.successor.clone(),
-        recovery_uid: run.uid.clone(),
-        at: hub.now(),
-    };
-    hub.declare(Command::Demote(demoted)).await?;
+    hub.declare(Command::Demote(demoted(hub, run, key, uuid, &run.plan.successor))).await?;
     let mut server = grip_again(hub, run, key)?.server;
     let frozen = server.checked()?.freeze(budget * 3 / 5).await?;
     server.checked()?.brake(None).await?;
@@ -304,11 +302,11 @@ fn ack_policy(acks: Acks) -> AckPolicy {
 }
 
 /// Opens the candidate for writes. Nobody takes any until then, so it is tried more than once.
-pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Performed {
+pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, semi_sync: bool) -> Performed {
     const TRIES: u32 = 3;
     let mut tries = 1;
     loop {
-        let Err(Sentence(why)) = try_to_open(hub, run, key).await else { return done("accepts writes") };
+        let Err(Sentence(why)) = try_to_open(hub, run, key, semi_sync).await else { return done("accepts writes") };
         if tries == TRIES {
             return refuse(why);
         }
@@ -318,12 +316,13 @@ pub(super) async fn open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Perfor
     }
 }
 
-async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey) -> Result<(), Sentence> {
+async fn try_to_open(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, semi_sync: bool) -> Result<(), Sentence> {
     let mut server = grip_again(hub, run, key)?.server;
     // A server that was demoted once and is promoted again is the primary now, under whatever address it was demoted.
-    let known = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
-    if hub.store.declared().demotion_at(key, known.as_deref()).is_some() {
-        super::reinstate(hub, key).await?;
+    super::reinstate(hub, key).await?;
+    if semi_sync {
+        // Before the first write, or that write would be acknowledged without a replica.
+        server.checked()?.set_semi_sync_source(true).await?;
     }
     // A session that died is noticed here, while it is certain that nothing was opened.
     server.checked()?.write_policy().await?;
@@ -401,12 +400,8 @@ pub(crate) async fn restore_acks(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, a
 
 /// Lets a frozen primary take writes again; where it does not answer, it is opened when it does.
 pub(crate) async fn thaw(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>) -> Result<(), Error> {
-    hub.declare(Command::Reinstate { key: key.clone() }).await?;
-    let opened = open_again(hub, &run.mandate, key, uuid).await;
-    if opened.is_err() {
-        crate::reopening::open_later(hub, &run.mandate, &run.plan);
-    }
-    opened
+    was_not_replaced(hub, &run.mandate, key).await?;
+    open_again(hub, &run.mandate, key, uuid).await
 }
 
 /// Lets a primary that an earlier recovery closed take writes again.
@@ -449,6 +444,7 @@ pub(crate) async fn close_candidate(
     key: &InstanceKey,
     primary: &InstanceKey,
     tls: Option<&TlsProfile>,
+    waits: bool,
 ) -> Result<(), String> {
     let closing = async {
         let Grip { mut server, channel } = grip_again(hub, run, key)?;
@@ -469,6 +465,10 @@ pub(crate) async fn close_candidate(
         let beyond = own.subtract(&old.checked()?.executed().await?);
         if !beyond.is_empty() {
             return refuse(format!("it took writes: {beyond}"));
+        }
+        if waits {
+            // Nobody acknowledges to it: what it applies would wait.
+            server.checked()?.set_semi_sync_source(false).await?;
         }
         if server.checked()?.channels().await?.is_empty()
             && let Some(tls) = tls

@@ -7,8 +7,7 @@ use rand::rngs::StdRng;
 use topology::InstanceKey;
 
 use crate::clients::{Acknowledged, Client};
-use crate::server::{Event, Link, Process, Server};
-use crate::trx::Trx;
+use crate::server::{Event, Link, Process, Received, Server};
 
 /// The alias of the cluster.
 pub(crate) const ALIAS: &str = "fleet";
@@ -46,14 +45,23 @@ pub(crate) struct Fleet {
     pub(crate) clients: Vec<Client>,
     /// Pairs that do not hear each other.
     pub(crate) cuts: BTreeSet<(Place, Place)>,
-    /// Where the manager is that acts.
+    /// Where the manager is, or was, that acts.
     pub(crate) managed_from: Place,
+    /// Which of the managers may act, and since when it is so.
+    pub(crate) leader: Option<u8>,
+    pub(crate) leads_since: u64,
     /// What clients were told: the address of the primary, as published.
     pub(crate) published: InstanceKey,
     pub(crate) acknowledged: Vec<Acknowledged>,
     pub(crate) story: Vec<String>,
     /// Servers that the manager opened for writes, in order, and when.
     pub(crate) opened: Vec<(u8, u64)>,
+    /// The first two replicated from each other in the beginning.
+    pub(crate) is_ring: bool,
+    /// Servers that were set up anew, empty, and are nobody's replica yet.
+    pub(crate) strangers: BTreeSet<u8>,
+    /// How many servers there were, counting each that was set up anew as another one.
+    pub(crate) identities: u8,
 }
 
 impl Fleet {
@@ -62,14 +70,40 @@ impl Fleet {
             now: 0,
             dice: StdRng::seed_from_u64(seed),
             published: servers[0].key.clone(),
+            identities: u8::try_from(servers.len()).unwrap(),
             servers,
             clients,
             cuts: BTreeSet::new(),
             managed_from: Place::Manager(0),
+            leader: None,
+            leads_since: 0,
             acknowledged: Vec::new(),
             story: Vec::new(),
             opened: Vec::new(),
+            is_ring: false,
+            strangers: BTreeSet::new(),
         }
+    }
+
+    /// From now on this one acts, or nobody.
+    pub(crate) fn lead(&mut self, leader: Option<u8>) {
+        (self.leader, self.leads_since) = (leader, self.now);
+        if let Some(leader) = leader {
+            self.managed_from = Place::Manager(leader);
+        }
+    }
+
+    /// True when clients of `id` write at the head of the tree: not on a mere replica, which its configuration file may have
+    /// left open.
+    pub(crate) fn is_head(&self, id: u8) -> bool {
+        let could_be_in_ring = self.is_ring && id < 2;
+        !self.strangers.contains(&id) && (self.server(id).replication.is_none() || could_be_in_ring)
+    }
+
+    /// True when a server and its source replicate from each other.
+    pub(crate) fn is_co_primary(&self, id: u8) -> bool {
+        let source = |id: u8| self.find(&self.server(id).replication.as_ref()?.source);
+        source(id).and_then(source) == Some(id)
     }
 
     pub(crate) fn tell(&mut self, what: impl AsRef<str>) {
@@ -170,7 +204,7 @@ impl Fleet {
         let next = match (link, met) {
             (Link::Failed { .. }, _) => return,
             (Link::Trying { from, .. }, _) if now < from => return,
-            (Link::Trying { .. } | Link::Waiting { .. }, Met::Answers) => self.connect(id, &source),
+            (Link::Trying { .. } | Link::Waiting { .. }, Met::Answers) => self.begin(id, &source),
             (Link::Trying { .. } | Link::Waiting { .. }, Met::Refused) => Link::Trying { from: retry, errno: 2003 },
             (Link::Trying { .. } | Link::Waiting { .. }, Met::UnknownHost) => Link::Trying { from: retry, errno: 2005 },
             (Link::Waiting { until, .. }, Met::Hung) if now >= until => Link::Trying { from: retry, errno: 2013 },
@@ -209,52 +243,23 @@ impl Fleet {
         let news: Vec<Event> =
             self.server(source).binlog[cursor..].iter().take_while(|event| event.logged < now).copied().collect();
         let replica = self.server_mut(id);
-        for event in &news {
-            if replica.holds(event.trx) {
+        let by_position = replica.replication.as_ref().is_some_and(|own| own.by_position);
+        for (event, end) in news.iter().zip(cursor + 1..) {
+            // What it wrote itself comes back in a ring, and is dropped by its server id.
+            let is_known = event.trx.origin == replica.identity || !by_position && replica.holds(event.trx);
+            let own = replica.replication.as_mut().unwrap();
+            own.read = end;
+            if is_known {
+                if own.relay.is_empty() {
+                    own.applied = end;
+                }
                 continue;
             }
-            let own = replica.replication.as_mut().unwrap();
             own.retrieved.insert(event.trx);
-            own.relay.push_back(*event);
+            own.relay.push_back(Received { event: *event, end });
             own.last_received = Some(event.trx);
         }
         Link::Up { generation, cursor: cursor + news.len(), heard: now, semi_sync }
-    }
-
-    /// A receiver and its source agree where to begin, or do not.
-    fn connect(&self, id: u8, source: &InstanceKey) -> Link {
-        const REFUSED_BY_SOURCE: u32 = 13114;
-        let (replica, source) = (self.server(id), self.server(self.find(source).unwrap()));
-        let own = replica.replication.as_ref().unwrap();
-        let failed = Link::Failed { errno: REFUSED_BY_SOURCE };
-        // By position on MariaDB: the last that it has must be in the source's log.
-        let start = if replica.is_mariadb() {
-            let last = own.last_received.or(replica.binlog.last().map(|event| event.trx));
-            match last {
-                None => 0,
-                Some(last) => match source.binlog.iter().position(|event| event.trx == last) {
-                    Some(place) => place + 1,
-                    None => return failed,
-                },
-            }
-        } else {
-            let holds = |trx: &Trx| replica.holds(*trx);
-            if !source.purged.iter().all(|trx| holds(&trx)) {
-                return failed;
-            }
-            // More from the source's own hand than the source has.
-            let own_of_source = |trx: &Trx| trx.origin == source.id;
-            let in_log: Vec<Trx> = source.binlog.iter().map(|event| event.trx).collect();
-            let last = in_log.iter().rev().find(|trx| own_of_source(trx)).map_or(0, |trx| trx.number);
-            if replica.executed.last_of(source.id).max(own.retrieved.last_of(source.id))
-                > last.max(source.executed.last_of(source.id))
-            {
-                return failed;
-            }
-            source.purged_events
-        };
-        let semi_sync = replica.semi_replica && source.semi_source;
-        Link::Up { generation: source.generation, cursor: start, heard: self.now, semi_sync }
     }
 
     /// Commits on `id` that were acknowledged, or waited for long enough.

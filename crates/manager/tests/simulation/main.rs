@@ -12,16 +12,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so best by panicking")]
 
+mod begin;
 mod clients;
 mod fleet;
+mod hand;
 mod invariants;
 mod node;
 mod plot;
+mod raft;
 mod reach;
 mod schedule;
 mod server;
+mod status;
 mod stories;
 mod trx;
+mod way;
 
 use std::future::Future;
 

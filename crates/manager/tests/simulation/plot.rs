@@ -7,7 +7,7 @@ use topology::{InstanceKey, Version, WritePolicy};
 
 use crate::clients::Client;
 use crate::fleet::Fleet;
-use crate::server::{Server, Setup};
+use crate::server::{Server, Setup, Tracking};
 
 /// Returns a fleet in which nothing is out of the ordinary: `s0` and replicas of it, and one client.
 pub(crate) fn plain(replicas: u8, change: impl Fn(&mut Setup)) -> Fleet {
@@ -15,6 +15,7 @@ pub(crate) fn plain(replicas: u8, change: impl Fn(&mut Setup)) -> Fleet {
         .map(|id| {
             let mut setup = Setup {
                 version: Version::parse("8.4.3", ""),
+                tracking: Tracking::Gtid,
                 data_center: "north".to_owned(),
                 starts_as: WritePolicy::Writable,
                 semi_source: false,
@@ -60,12 +61,24 @@ pub(crate) struct Plot {
 
 impl Plot {
     pub(crate) fn draw(dice: &mut StdRng) -> Self {
-        let mariadb = dice.random_ratio(1, 4);
+        let mariadb = dice.random_ratio(1, 3);
+        let tracking = match (mariadb, dice.random_range(0..7)) {
+            (_, 0) => Tracking::Position,
+            (true, 1..4) => Tracking::OwnDomains,
+            _ => Tracking::Gtid,
+        };
+        // On MariaDB two who write need a domain each.
+        let is_ring = dice.random_ratio(1, 5) && !(mariadb && tracking == Tracking::Gtid);
         let semi_sync = dice.random_ratio(2, 3);
         let replicas: u8 = dice.random_range(1..=6);
         let wait_count = if semi_sync && !mariadb { dice.random_range(1..=3.min(u32::from(replicas))) } else { 1 };
-        let common =
-            Common { mariadb, semi_sync, wait_count, timeout: *[1000, 10_000, 3_600_000].choose(dice).unwrap() };
+        let common = Common {
+            mariadb,
+            tracking,
+            semi_sync,
+            wait_count,
+            timeout: *[1000, 10_000, 3_600_000].choose(dice).unwrap(),
+        };
         let mut servers: Vec<Server> = (0..=replicas).map(|id| server(id, &common, dice)).collect();
         servers[0].writes = WritePolicy::Writable;
         let chains = dice.random_ratio(1, 3);
@@ -77,8 +90,15 @@ impl Plot {
                 servers[usize::from(above)].setup.logs_updates = true;
             }
         }
+        if is_ring {
+            let other = servers[1].key.clone();
+            servers[0].replicate_from(&other);
+            // Whoever of the two restarts is an operator's to open.
+            servers[..2].iter_mut().for_each(|server| server.setup.starts_as = WritePolicy::ReadOnly);
+        }
         let clients = (0..dice.random_range(1..=3)).map(|at| client(at, dice)).collect();
-        let fleet = Fleet::new(servers, clients, dice.random());
+        let mut fleet = Fleet::new(servers, clients, dice.random());
+        fleet.is_ring = is_ring;
         let voters = if dice.random_ratio(1, 3) { 3 } else { 1 };
         Self { fleet, configuration: draw_configuration(dice), voters }
     }
@@ -86,6 +106,7 @@ impl Plot {
 
 struct Common {
     mariadb: bool,
+    tracking: Tracking,
     semi_sync: bool,
     wait_count: u32,
     timeout: u64,
@@ -100,6 +121,7 @@ fn server(id: u8, common: &Common, dice: &mut StdRng) -> Server {
     let newer = if id > 0 && dice.random_ratio(1, 5) { dice.random_range(0..3) } else { 0 };
     let setup = Setup {
         version: Version::parse(versions[newer], ""),
+        tracking: common.tracking,
         data_center: if dice.random_ratio(1, 4) { "south" } else { "north" }.to_owned(),
         starts_as: if dice.random_ratio(1, 2) { WritePolicy::ReadOnly } else { WritePolicy::Writable },
         semi_source: common.semi_sync,
@@ -109,7 +131,11 @@ fn server(id: u8, common: &Common, dice: &mut StdRng) -> Server {
         gives_up_alone: dice.random_ratio(1, 10),
         relay_log_recovery: dice.random_ratio(1, 2),
         logs_updates: common.mariadb || dice.random_ratio(9, 10),
-        delay_secs: if id > 1 && dice.random_ratio(1, 12) { dice.random_range(5..60) } else { 0 },
+        delay_secs: match dice.random_range(0..16) {
+            0 if id > 1 => dice.random_range(5..60),
+            1 if id > 1 => 3600,
+            _ => 0,
+        },
         apply_ms: if dice.random_ratio(1, 4) { dice.random_range(10..40) } else { 0 },
         connect_retry_ms: *[1000, 5000, 10_000, 60_000].choose(dice).unwrap(),
         net_timeout_ms: *[4000, 10_000, 60_000].choose(dice).unwrap(),
@@ -139,6 +165,7 @@ fn draw_configuration(dice: &mut StdRng) -> String {
         (2, r#""ReturnedPrimaryPolicy": "subset""#),
         (8, r#""DataLossPolicy": "refuse""#),
         (8, r#""DataLossPolicy": "wait:20""#),
+        (4, r#""CoMasterRecoveryMustPromoteOtherCoMaster": false"#),
         (4, r#""DetachLostReplicasAfterMasterFailover": false"#),
     ] {
         if dice.random_ratio(1, ratio) {

@@ -2,10 +2,7 @@
 
 use std::collections::VecDeque;
 
-use topology::{
-    Binlog, BinlogCoordinates, BinlogFormat, Channel, Gtid, GtidMode, GtidSet, Instance, InstanceKey, Labels,
-    Placement, SemiSync, SemiSyncRole, ServerUuid, ThreadState, Version, WritePolicy,
-};
+use topology::{InstanceKey, Version, WritePolicy};
 
 use crate::fleet::Fleet;
 use crate::trx::{Trx, TrxSet};
@@ -27,6 +24,24 @@ pub(crate) struct Event {
     pub(crate) at: u64,
     /// When it came into this log.
     pub(crate) logged: u64,
+}
+
+/// How replicas know where to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tracking {
+    /// By GTID; on MariaDB all in one domain.
+    Gtid,
+    /// By MariaDB's GTIDs, each server writing in a domain of its own.
+    OwnDomains,
+    /// By file and position of the source's log.
+    Position,
+}
+
+/// What a receiver got: a transaction, and where the next one begins in the source's log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    pub(crate) event: Event,
+    pub(crate) end: usize,
 }
 
 /// The connection of a receiver.
@@ -51,8 +66,13 @@ pub(crate) struct Replication {
     pub(crate) link: Link,
     pub(crate) retrieved: TrxSet,
     /// Received and not applied.
-    pub(crate) relay: VecDeque<Event>,
+    pub(crate) relay: VecDeque<Received>,
     pub(crate) last_received: Option<Trx>,
+    /// It knows where to go on by the place in the source's log, and by nothing else.
+    pub(crate) by_position: bool,
+    /// How far it has read the source's log, and how far it has applied it.
+    pub(crate) read: usize,
+    pub(crate) applied: usize,
     pub(crate) applier_errno: u32,
 }
 
@@ -66,8 +86,16 @@ impl Replication {
             retrieved: TrxSet::default(),
             relay: VecDeque::new(),
             last_received: None,
+            by_position: false,
+            read: 0,
+            applied: 0,
             applier_errno: 0,
         }
+    }
+
+    /// From a place in the source's log.
+    pub(crate) fn from_place(source: InstanceKey, place: usize) -> Self {
+        Self { by_position: true, read: place, applied: place, ..Self::from(source) }
     }
 
     /// Drops the relay log.
@@ -75,6 +103,7 @@ impl Replication {
         self.relay.clear();
         self.retrieved.clear();
         self.last_received = None;
+        self.read = self.applied;
     }
 
     pub(crate) fn start_receiver(&mut self, now: u64) {
@@ -103,6 +132,7 @@ impl Replication {
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) version: Version,
+    pub(crate) tracking: Tracking,
     pub(crate) data_center: String,
     /// `read_only` in its configuration file.
     pub(crate) starts_as: WritePolicy,
@@ -127,6 +157,8 @@ pub(crate) type Order = Box<dyn FnOnce(&mut Fleet) + Send>;
 /// One server.
 pub(crate) struct Server {
     pub(crate) id: u8,
+    /// Whose transactions it writes: another one after somebody set the server up anew.
+    pub(crate) identity: u8,
     pub(crate) key: InstanceKey,
     pub(crate) setup: Setup,
     pub(crate) process: Process,
@@ -158,6 +190,8 @@ pub(crate) struct Server {
     pub(crate) stalled_until: u64,
     /// The applier meets a row that is there already.
     pub(crate) broken: bool,
+    /// It stays closed, whoever opens it.
+    pub(crate) cannot_open: bool,
     next_apply: u64,
 }
 
@@ -165,6 +199,7 @@ impl Server {
     pub(crate) fn new(id: u8, key: InstanceKey, setup: Setup) -> Self {
         Self {
             id,
+            identity: id,
             key,
             process: Process::Running,
             generation: 1,
@@ -188,6 +223,7 @@ impl Server {
             orders: Vec::new(),
             stalled_until: 0,
             broken: false,
+            cannot_open: false,
             next_apply: 0,
             setup,
         }
@@ -195,7 +231,7 @@ impl Server {
 
     /// Replicates from `source` from the beginning.
     pub(crate) fn replicate_from(&mut self, source: &InstanceKey) {
-        let mut own = Replication::from(source.clone());
+        let mut own = self.own_way(source, 0);
         (own.receiver, own.applier) = (true, true);
         self.replication = Some(own);
     }
@@ -208,8 +244,20 @@ impl Server {
         self.process == Process::Running && self.host_up
     }
 
+    /// Returns a replica's relation to `source`, as the fleet does it; without GTID from `place` on.
+    fn own_way(&self, source: &InstanceKey, place: usize) -> Replication {
+        match self.setup.tracking {
+            Tracking::Position => Replication::from_place(source.clone(), place),
+            _ => Replication::from(source.clone()),
+        }
+    }
+
+    pub(crate) fn tracks(&self, by: Tracking) -> bool {
+        self.setup.tracking == by
+    }
+
     pub(crate) fn uuid(&self) -> String {
-        uuid(self.id)
+        uuid(self.identity)
     }
 
     /// True when it holds `trx`, applied or not.
@@ -219,9 +267,10 @@ impl Server {
 
     /// Commits a transaction of its own. It is acknowledged once [`Server::executed`] has it.
     pub(crate) fn commit(&mut self, now: u64) -> Trx {
-        let logged = self.binlog.iter().rev().find(|event| self.is_mariadb() || event.trx.origin == self.id);
-        let number = logged.map_or(0, |event| event.trx.number).max(self.executed.last_of(self.id)) + 1;
-        let trx = Trx { origin: self.id, number };
+        let shares = self.is_mariadb() && !self.tracks(Tracking::OwnDomains);
+        let logged = self.binlog.iter().rev().find(|event| shares || event.trx.origin == self.identity);
+        let number = logged.map_or(0, |event| event.trx.number).max(self.executed.last_of(self.identity)) + 1;
+        let trx = Trx { origin: self.identity, number };
         self.binlog.push(Event { trx, at: now, logged: now });
         if !(self.semi_source && self.semi_active) {
             self.finish_commits();
@@ -266,15 +315,42 @@ impl Server {
         (self.wait_count, self.semi_timeout_ms) = (self.setup.wait_count, self.setup.semi_timeout_ms);
         self.unacknowledged = 0;
         self.acknowledged = 0;
-        let drops_relay = self.is_mariadb();
+        let is_mariadb = self.is_mariadb();
         if let Some(own) = &mut self.replication {
-            if drops_relay {
+            if is_mariadb && !own.by_position {
                 own.drop_relay();
             }
             own.receiver = true;
             own.applier = true;
             own.link = Link::Trying { from: now, errno: 0 };
         }
+    }
+
+    /// Another server, empty and closed, has its address from now on.
+    pub(crate) fn set_up_anew(&mut self, identity: u8, now: u64) {
+        self.die(false);
+        (self.host_up, self.identity, self.replication) = (true, identity, None);
+        self.hold_copy(TrxSet::default());
+        self.start(now);
+        self.writes = WritePolicy::SuperReadOnly;
+        (self.stalled_until, self.broken) = (0, false);
+    }
+
+    /// Gets a copy of another server's data, and replicates from `source` from `place` on.
+    pub(crate) fn become_copy(&mut self, copy: TrxSet, source: &InstanceKey, place: usize, now: u64) {
+        self.hold_copy(copy);
+        let mut own = self.own_way(source, place);
+        own.start_receiver(now);
+        own.start_applier();
+        self.replication = Some(own);
+        self.writes = WritePolicy::SuperReadOnly;
+    }
+
+    fn hold_copy(&mut self, copy: TrxSet) {
+        (self.purged, self.purged_events) = (copy.clone(), 0);
+        self.executed = copy;
+        self.binlog.clear();
+        self.committed = 0;
     }
 
     /// Applies what is due.
@@ -286,16 +362,19 @@ impl Server {
         const AT_ONCE: usize = 50;
         let at_most = if self.setup.apply_ms == 0 { AT_ONCE } else { 1 };
         for _ in 0..at_most {
-            let Some(event) = own.relay.front().copied() else { return };
+            let Some(Received { event, end }) = own.relay.front().copied() else { return };
             if now < event.at + self.setup.delay_secs * 1000 {
                 return;
             }
-            if self.broken {
+            // Without GTID nobody notices that it was applied before, but for the row that is there.
+            let is_twice = own.by_position && self.executed.contains(event.trx);
+            if self.broken || is_twice {
                 own.applier = false;
                 own.applier_errno = 1062;
                 return;
             }
             own.relay.pop_front();
+            own.applied = end;
             if !self.executed.contains(event.trx) {
                 self.executed.insert(event.trx);
                 if self.setup.logs_updates {
@@ -306,112 +385,9 @@ impl Server {
         }
         self.next_apply = now + self.setup.apply_ms;
     }
-
-    /// Returns what a probe reads. `replicas` are those that are connected.
-    pub(crate) fn instance(&self, now: u64, replicas: Vec<InstanceKey>, semi_clients: u32) -> Instance {
-        let size = |events: usize| 4 + 100 * events as u64;
-        Instance {
-            key: self.key.clone(),
-            uuid: if self.is_mariadb() { None } else { ServerUuid::new(&self.uuid()) },
-            server_id: u32::from(self.id) + 1,
-            version: self.setup.version.clone(),
-            uptime_secs: (now - self.started) / 1000,
-            writes: self.writes,
-            binlog: Binlog {
-                enabled: true,
-                format: BinlogFormat::Row,
-                row_image: "FULL".to_owned(),
-                logs_replica_updates: self.setup.logs_updates,
-                coordinates: BinlogCoordinates { file: "bin.000001".to_owned(), pos: size(self.binlog.len()) },
-            },
-            gtid: Gtid {
-                mode: if self.is_mariadb() { GtidMode::None } else { GtidMode::On },
-                executed: self.gtids(&self.executed, self.binlog[..self.committed].last().map(|event| event.trx)),
-                purged: if self.is_mariadb() { GtidSet::default() } else { self.gtids(&self.purged, None) },
-                ..Gtid::default()
-            },
-            channels: self.replication.iter().map(|own| self.channel(own, now)).collect(),
-            semi_sync: SemiSync {
-                source: SemiSyncRole {
-                    available: true,
-                    enabled: self.semi_source,
-                    active: self.semi_source && self.semi_active,
-                    new_names: true,
-                },
-                replica: SemiSyncRole {
-                    available: true,
-                    enabled: self.semi_replica,
-                    active: self
-                        .replication
-                        .as_ref()
-                        .is_some_and(|own| matches!(own.link, Link::Up { semi_sync: true, .. })),
-                    new_names: true,
-                },
-                wait_count: self.wait_count,
-                timeout_ms: self.semi_timeout_ms,
-                lossless: true,
-                clients: semi_clients,
-                priority: 0,
-                unacknowledged: self.unacknowledged,
-                waiting_sessions: u32::try_from(self.binlog.len() - self.committed).ok(),
-                acknowledged: self.acknowledged,
-                gives_up_alone: self.setup.gives_up_alone,
-            },
-            replicas,
-            placement: Placement { data_center: self.setup.data_center.clone(), ..Placement::default() },
-            labels: Labels { cluster_alias: crate::fleet::ALIAS.to_owned(), ..Labels::default() },
-            credentials_available: true,
-            ..Instance::default()
-        }
-    }
-
-    /// Returns the channel as its status shows it.
-    pub(crate) fn channel(&self, own: &Replication, now: u64) -> Channel {
-        let (receiver, receiver_errno) = match own.link {
-            _ if !own.receiver => (ThreadState::Stopped, 0),
-            Link::Up { .. } => (ThreadState::Running, 0),
-            Link::Trying { errno, .. } | Link::Waiting { errno, .. } => (ThreadState::Connecting, errno),
-            Link::Failed { errno } => (ThreadState::Stopped, errno),
-        };
-        let lag_secs = own.applier.then(|| own.relay.front().map_or(0, |event| now.saturating_sub(event.at) / 1000));
-        let word = |errno: u32| if errno == 0 { String::new() } else { format!("error {errno}") };
-        Channel {
-            source: own.source.clone(),
-            user: "replicator".to_owned(),
-            receiver,
-            applier: if own.applier { ThreadState::Running } else { ThreadState::Stopped },
-            receiver_errno,
-            receiver_error: word(receiver_errno),
-            applier_errno: own.applier_errno,
-            applier_error: word(own.applier_errno),
-            retrieved: self.gtids(&own.retrieved, own.last_received),
-            auto_position: true,
-            using_gtid: if self.is_mariadb() { "Slave_Pos".to_owned() } else { String::new() },
-            lag_secs,
-            delay_secs: self.setup.delay_secs,
-            ..Channel::default()
-        }
-    }
-
-    /// Returns the server's own notation of `set`; on MariaDB a position is `last`.
-    pub(crate) fn gtids(&self, set: &TrxSet, last: Option<Trx>) -> GtidSet {
-        if self.is_mariadb() {
-            let position = last.map(|trx| format!("0-{}-{}", u32::from(trx.origin) + 1, trx.number));
-            return GtidSet::parse_mariadb(&position.unwrap_or_default()).unwrap();
-        }
-        let spans =
-            |spans: &[(u64, u64)]| spans.iter().map(|(first, last)| format!(":{first}-{last}")).collect::<String>();
-        let parts: Vec<String> = set.spans().map(|(origin, of)| format!("{}{}", uuid(origin), spans(of))).collect();
-        GtidSet::parse_mysql(&parts.join(",")).unwrap()
-    }
-
-    /// Returns all executed transactions in the server's own notation.
-    pub(crate) fn executed_gtids(&self) -> GtidSet {
-        self.gtids(&self.executed, self.binlog[..self.committed].last().map(|event| event.trx))
-    }
 }
 
-/// Returns the identity of the server `id`.
-pub(crate) fn uuid(id: u8) -> String {
-    format!("{id:08x}-0000-4000-8000-{id:012x}")
+/// Returns the uuid of an identity.
+pub(crate) fn uuid(identity: u8) -> String {
+    format!("{identity:08x}-0000-4000-8000-{identity:012x}")
 }

@@ -14,6 +14,7 @@ use crate::sql::{all, one};
 const TABLES: &str = include_str!("tables.sql");
 const CHANGELOG: &str = include_str!("changelog.sql");
 const DIVERGENCE: &str = include_str!("divergence.sql");
+const DEMOTED: &str = include_str!("demoted.sql");
 const INDEXES: &str = include_str!("indexes.sql");
 
 type Migration = fn(&Connection) -> rusqlite::Result<()>;
@@ -23,6 +24,7 @@ const MIGRATIONS: &[(&str, Migration)] = &[
     ("tables as of 0.1; an Orchestrator file is taken over", create_or_complete),
     ("the changelog of diagnoses", |db| db.execute_batch(CHANGELOG)),
     ("what returned primaries had beyond their successors", |db| db.execute_batch(DIVERGENCE)),
+    ("what tells a replaced primary from another server", |db| db.execute_batch(DEMOTED)),
 ];
 
 /// The newest schema that this program knows.

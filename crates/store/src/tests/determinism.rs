@@ -68,6 +68,8 @@ fn recording() -> impl Strategy<Value = Command> {
         (key(), key(), moment()).prop_map(|(key, successor, at)| Command::Demote(topology::Demoted {
             key,
             uuid: None,
+            server_id: None,
+            executed: topology::GtidSet::default(),
             successor,
             recovery_uid: String::new(),
             at

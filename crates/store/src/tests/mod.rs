@@ -123,6 +123,8 @@ fn one_of_each() -> Vec<Command> {
     let demoted = topology::Demoted {
         key: db(1),
         uuid: topology::ServerUuid::new("3e11fa47-71ca-11e1-9e33-c80aa9429562"),
+        server_id: None,
+        executed: topology::GtidSet::default(),
         successor: db(2),
         recovery_uid: uid(),
         at: when,
@@ -162,7 +164,8 @@ fn one_of_each() -> Vec<Command> {
         Command::Note { uid: uid(), message: text("m"), at: when },
         Command::RenameCluster { from: cluster(), to: text("db2:3306"), at: when },
         Command::EndRecovery(ending("r1", 10, when)),
-        Command::Demote(demoted),
+        Command::Demote(demoted.clone()),
+        Command::LeaveClosed(demoted),
         Command::Reinstate { key: db(1) },
         Command::BlockRecovery {
             key: db(1),

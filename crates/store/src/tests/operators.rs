@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use topology::{Demoted, PromotionRule, ServerUuid};
+use topology::{Demoted, GtidSet, PromotionRule, ServerUuid};
 
 use super::*;
 use crate::{MaintenanceRef, NodeReport, Page, Refusal};
@@ -152,6 +152,8 @@ fn a_replaced_primary_is_remembered_until_it_leads_again_or_is_reinstated() {
     let demoted = |old, new, when| Demoted {
         key: db(old),
         uuid: ServerUuid::new("3E11FA47-71CA-11E1-9E33-C80AA9429562"),
+        server_id: Some(7),
+        executed: GtidSet::parse_mariadb("0-7-120").unwrap(),
         successor: db(new),
         recovery_uid: "r".to_owned(),
         at: when,
@@ -161,7 +163,12 @@ fn a_replaced_primary_is_remembered_until_it_leads_again_or_is_reinstated() {
     // Back again: the one that was replaced first is the primary now.
     apply(&store, Command::Demote(demoted(2, 1, at(9))));
     assert_eq!(store.declared().demoted, BTreeMap::from([(db(2), demoted(2, 1, at(9)))]));
+    // Nobody took its place after all.
+    apply(&store, Command::LeaveClosed(demoted(2, 1, at(9))));
+    assert!(store.declared().demoted.is_empty());
+    assert_eq!(store.declared().left_closed, BTreeMap::from([(db(2), demoted(2, 1, at(9)))]));
     assert_eq!(apply(&store, Command::Reinstate { key: db(2) }), Applied::Rows(1));
+    assert!(store.declared().left_closed.is_empty());
     assert_eq!(apply(&store, Command::Reinstate { key: db(2) }), Applied::Rows(0));
 }
 

@@ -15,7 +15,6 @@ use planner::{Certificate, Kind, Verdict};
 use super::{Counts, Moment, latest_plan, number, one_writable::OneWritable};
 use crate::clients;
 use crate::fleet::Fleet;
-use crate::server::uuid;
 use crate::trx::{Trx, TrxSet};
 
 #[derive(Default)]
@@ -77,13 +76,13 @@ impl Acknowledged {
 }
 
 fn is_excused(fleet: &Fleet, certificate: &Certificate, missing: &clients::Acknowledged) -> bool {
-    let server = fleet.server(missing.trx.origin);
+    let server = fleet.server(missing.by);
     let mut one = TrxSet::default();
     one.insert(missing.trx);
     match &certificate.verdict {
         Verdict::NothingLost => !missing.is_seen && !missing.is_sync,
         Verdict::MayLose { known, after } => {
-            let origin = if server.is_mariadb() { "0".to_owned() } else { uuid(missing.trx.origin) };
+            let origin = server.origin_of(missing.trx);
             let begins = |text: &String| {
                 let (of, from) = text.rsplit_once(':')?;
                 (of == origin).then(|| from.split('-').next()?.parse::<u64>().ok()).flatten()

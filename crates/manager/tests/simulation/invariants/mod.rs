@@ -3,25 +3,31 @@
 mod acknowledged;
 mod brief;
 mod one_writable;
+mod same_data;
 mod whole;
 mod witnessed;
 
 use planner::Plan;
-use store::{Page, RecoveryFilter};
+use store::{Page, Recovery, RecoveryFilter};
 use topology::InstanceKey;
 
 use crate::fleet::Fleet;
 use crate::node::Node;
 
+pub(crate) use same_data::why_not_same;
 pub(crate) use whole::why_not_whole;
 
 /// One moment of a schedule.
 pub(crate) struct Moment<'a> {
     pub(crate) fleet: &'a mut Fleet,
-    /// The manager that runs, if one does.
+    /// The manager that acts, if one does.
     pub(crate) node: Option<&'a Node>,
+    /// How many managers there are.
+    pub(crate) voters: u8,
     /// Faults are over.
     pub(crate) is_calm: bool,
+    /// Returned primaries that are no further than the present one are to be attached again.
+    pub(crate) attaches_returned: bool,
 }
 
 /// What was counted, for the report.
@@ -87,11 +93,11 @@ impl Invariants {
     }
 }
 
-/// Returns the plan that is being carried out, if one is.
-fn running_plan(node: &Node) -> Option<(String, Plan)> {
+/// Returns the recovery that is being carried out, if one is, and its plan.
+fn running_plan(node: &Node) -> Option<(Recovery, Plan)> {
     let running = node.store().running_recoveries().unwrap().into_iter().next()?;
     let record = node.store().plan(&running.uid).unwrap()?;
-    Some((running.uid, serde_json::from_str(&record.plan).unwrap()))
+    Some((running, serde_json::from_str(&record.plan).unwrap()))
 }
 
 /// Returns the newest plan that promotes somebody, whether or not it is over.

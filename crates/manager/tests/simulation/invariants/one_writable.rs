@@ -34,10 +34,7 @@ impl OneWritable {
         let (current, opened_at) = fleet.opened.last().copied().unwrap_or((0, 0));
         let takes_writes = |fleet: &Fleet, id: u8| {
             let server = fleet.server(id);
-            server.runs()
-                && server.writes == WritePolicy::Writable
-                && server.replication.is_none()
-                && fleet.serves_clients(id)
+            server.runs() && server.writes == WritePolicy::Writable && fleet.is_head(id) && fleet.serves_clients(id)
         };
         let elapsed = fleet.now - self.checked;
         self.checked = fleet.now;

@@ -7,7 +7,7 @@ use topology::{InstanceKey, WritePolicy};
 
 use super::{Counts, Moment, number};
 use crate::fleet::Fleet;
-use crate::server::Server;
+use crate::server::{Server, Tracking};
 
 /// Returns what is not as it should be, yet; nothing when all is. Counts those that are left out.
 pub(crate) fn why_not_whole(moment: &Moment<'_>, counts: &mut Counts) -> Option<String> {
@@ -16,8 +16,11 @@ pub(crate) fn why_not_whole(moment: &Moment<'_>, counts: &mut Counts) -> Option<
     if !node.store().declared().recovering.is_empty() {
         return Some("a recovery is running".to_owned());
     }
-    if head.writes != WritePolicy::Writable || head.replication.is_some() {
+    if head.writes != WritePolicy::Writable || head.replication.is_some() && !fleet.is_co_primary(head.id) {
         return Some(format!("the primary s{} does not take writes, or replicates", head.id));
+    }
+    if let Some(stranger) = fleet.strangers.first() {
+        return Some(format!("s{stranger} was set up anew and is nobody's replica"));
     }
     let mut left_out = 0;
     for server in fleet.servers.iter().filter(|server| server.id != head.id) {
@@ -26,8 +29,14 @@ pub(crate) fn why_not_whole(moment: &Moment<'_>, counts: &mut Counts) -> Option<
         }
         left_out += 1;
         let is_ahead = !server.executed.beyond(&head.executed).is_empty();
-        if server.replication.is_none() && server.writes == WritePolicy::Writable {
+        if fleet.is_head(server.id) && server.writes == WritePolicy::Writable {
             return Some(format!("s{} takes writes beside the primary s{}", server.id, head.id));
+        }
+        if moment.attaches_returned && is_demoted(moment, server) && could_follow(server, head) {
+            return Some(format!(
+                "s{} was replaced, has nothing that s{} has not, and is not attached",
+                server.id, head.id
+            ));
         }
         if !is_ahead && !is_on_record(moment, &server.key, &mut BTreeSet::new()) {
             return Some(format!("s{} does not follow s{}, and nothing says why", server.id, head.id));
@@ -37,8 +46,19 @@ pub(crate) fn why_not_whole(moment: &Moment<'_>, counts: &mut Counts) -> Option<
     None
 }
 
+fn is_demoted(moment: &Moment<'_>, server: &Server) -> bool {
+    moment.node.is_some_and(|node| node.store().declared().demoted.contains_key(&server.key))
+}
+
+/// True when a server can be attached below `head` as it is, and that can be told.
+fn could_follow(server: &Server, head: &Server) -> bool {
+    let can_be_told = server.is_mariadb() || !server.tracks(Tracking::Position);
+    let is_ahead = !server.executed.beyond(&head.executed).is_empty();
+    can_be_told && !is_ahead && server.executed.covers(&head.purged)
+}
+
 /// True when both threads run, all the way up to `head`.
-fn follows(fleet: &Fleet, server: &Server, head: &Server) -> bool {
+pub(super) fn follows(fleet: &Fleet, server: &Server, head: &Server) -> bool {
     let mut seen = BTreeSet::new();
     let mut current = server;
     while current.id != head.id {
