@@ -175,7 +175,7 @@ fn read_only(place: &Place<'_>, use_super: bool) -> Preview {
 }
 
 fn writable(view: &View, key: &InstanceKey, place: &Place<'_>) -> Preview {
-    let demoted = view.snapshot.declared.demotion_at(key, place.server);
+    let demoted = view.snapshot.demotion_at(key);
     let source = place.source.iter().filter(|_| place.heads.is_none());
     let apart = |source: &InstanceKey| {
         format!(
