@@ -58,7 +58,7 @@ await startAgain(primary);
 await sql(primary, "set global super_read_only=0; set global read_only=0; insert into app.orders values (4711, 'three lamps')");
 managed = await manager({ ...servers, settings, folder: managed.folder, port: managed.port });
 await managed.api('v2/automatic-recovery', 'PUT', { on: true });
-await shoot('returned', 'clusters-analysis', { height: 560 }, async (open) => {
+await shoot('returned', 'clusters-analysis', { height: 496 }, async (open) => {
   await open.getByText('What they changed').click();
   await open.getByText('three lamps').waitFor();
 });

@@ -289,7 +289,7 @@ fn hooks(plan: &Plan, config: &Config) -> Vec<String> {
 
 fn spelt(span: Duration) -> String {
     let ms = span.as_millis();
-    if ms % 1000 == 0 { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
+    if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
 }
 
 #[cfg(test)]
