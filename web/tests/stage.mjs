@@ -48,7 +48,7 @@ const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
-function start(command, words) {
+export function start(command, words) {
   const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
   child.said = '';

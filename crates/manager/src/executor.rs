@@ -428,13 +428,21 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             Ok(()) => format!("{replica} is below {to} again"),
             Err(why) => format!("{replica} could not be moved back below {to}: {why}"),
         }),
+        Undo::Realign { replica, to, at, start } => {
+            Some(match mending::realign(hub, run, replica, to, at, *start).await {
+                Ok(()) => format!("{replica} is below {to} again"),
+                Err(why) => format!("{replica} stays where it is, and not below {to}: {why}"),
+            })
+        }
         Undo::Detach { server, forget_source, acked } => {
             let detached = hands::detach_primary(hub, run, server, *forget_source, *acked).await;
             detached.err().map(|error| format!("{server} is still configured as a replica: {error}"))
         }
         Undo::ReleaseBrake { primary } => {
             let released = hands::release_brake(hub, run, primary).await;
-            released.err().map(|error| format!("commits on {primary} may still be slowed down: {error}"))
+            released
+                .err()
+                .map(|error| format!("commits on {primary} may still be slowed down, until it is seen again: {error}"))
         }
         Undo::FollowAgain { candidate } => {
             let follows = hands::follow_again(hub, run, candidate).await;

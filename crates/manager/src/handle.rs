@@ -26,6 +26,7 @@ use crate::rehearsal::{self, Rehearsed};
 use crate::returning::{self, Returned};
 use crate::seat::Seat;
 use crate::takeover::{self, TakenOver};
+use crate::workload::Workload;
 use crate::world::World;
 use crate::{Error, audit, caretaker, cycle, discovery, fleet, forced, hands, mandate, nodes, suspicion, watcher};
 
@@ -329,6 +330,10 @@ impl Manager {
     /// [`Error::Server`] with what the server answered; [`Error::Consensus`] on a node that does not lead.
     pub async fn set_read_only(&self, key: &InstanceKey) -> Result<(), Error> {
         let mandate = self.hub.office.mandate()?;
+        if self.hub.store.declared().left_closed.contains_key(key) {
+            // Closed by a person from now on.
+            hands::reinstate(&self.hub, key).await?;
+        }
         self.act(key, "read-only", &mandate, hands::set_read_only(&self.hub, &mandate, key)).await
     }
 
@@ -468,6 +473,11 @@ impl Manager {
     /// Returns the recoveries that are needed and do not begin; empty on a node that does not act.
     pub fn holds(&self) -> Vec<Held> {
         holds::all(&self.hub)
+    }
+
+    /// Returns what probing cost on this node lately.
+    pub fn workload(&self) -> Workload {
+        self.hub.workload.history(self.now())
     }
 
     /// Returns what would become of each cluster if its primary died; at most a second old.

@@ -49,6 +49,7 @@ mod settings;
 mod suspicion;
 mod takeover;
 mod watcher;
+mod workload;
 mod world;
 
 pub use clock::Clock;
@@ -65,6 +66,7 @@ pub use returning::Returned;
 #[doc(hidden)]
 pub use seat::Seat;
 pub use takeover::TakenOver;
+pub use workload::{Latency, Stretch, Workload};
 #[doc(hidden)]
 pub use world::World;
 

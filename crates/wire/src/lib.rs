@@ -27,7 +27,7 @@ pub use journal::{Executor, JournalStep, RecoveryRecord, Sentence};
 pub use json::to_json;
 pub use live::{
     Acknowledged, AuditEntry, ClusterCard, DetectionRow, Finding, HoldWord, IfItDied, InstanceRow, Listing, Notice,
-    RecoveryRow, Session, WitnessWord,
+    Probing, ProbingStretch, RecoveryRow, Session, WitnessWord,
 };
 pub use nodes::{Node, NodeName, Nodes};
 pub use overview::{Acks, ClusterOverview, HeldRecovery, HoldView, InstanceCounts, PassedOver, Problem, Readiness};

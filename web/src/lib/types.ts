@@ -338,3 +338,25 @@ export interface ServerFacts {
   }[];
   semi_sync: { wait_count: number; timeout_ms: number; lossless: boolean; clients: number; unacknowledged: number };
 }
+
+/** What probing cost on one node lately. */
+export interface Probing {
+  node: string;
+  now: string;
+  stretch_secs: number;
+  at_one_time: number;
+  queue: number;
+  waits_ms: number;
+  past: ProbingStretch[];
+}
+
+export interface ProbingStretch {
+  begins: string;
+  probes: number;
+  failures: number;
+  median_ms: number | null;
+  p95_ms: number | null;
+  max_ms: number | null;
+  queue: number;
+  waited_ms: number;
+}

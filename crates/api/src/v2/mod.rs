@@ -4,6 +4,7 @@ pub(crate) mod events;
 mod farm;
 mod findings;
 mod history;
+pub(crate) mod looks;
 pub(crate) mod nodes;
 pub(crate) mod overview;
 mod preview;
