@@ -34,8 +34,11 @@ const box = (name) => open.locator(`[data-key="${name}"]`);
 async function confirm(verb, fields = {}) {
   const dialog = open.getByRole('dialog').filter({ hasText: 'What this does' });
   for (const [label, value] of Object.entries(fields)) await dialog.getByLabel(label).fill(value);
+  const button = dialog.getByRole('button', { name: verb, exact: true });
+  // What it does is asked of the service.
+  await until(`the button ${verb}`, () => button.isEnabled());
   const said = await dialog.textContent();
-  await dialog.getByRole('button', { name: verb, exact: true }).click();
+  await button.click();
   await dialog.waitFor({ state: 'hidden' });
   return said;
 }
@@ -108,7 +111,7 @@ describe('the pages', () => {
     const drawer = open.getByRole('complementary');
     await drawer.getByRole('button', { name: 'Stop replication…' }).click();
     const said = await confirm('Stop replication');
-    assert.ok(said.includes('STOP REPLICA') && said.includes(replica.name), said);
+    assert.ok(said.includes('stop replica') && said.includes(replica.name), said);
     await box(replica.name).filter({ hasText: 'not replicating' }).waitFor();
     await drawer.getByRole('button', { name: 'Start replication…' }).click();
     await confirm('Start replication');

@@ -34,6 +34,8 @@ pub struct Facts {
     pub exact_semi_sync: bool,
     /// Policy makes read-only primaries writable.
     pub recovers_non_writable: bool,
+    /// A recovery of ours closed it to writes and was given up, and it is closed since.
+    pub left_closed: bool,
     /// It heads its cluster: it replicates from nobody.
     pub is_primary: bool,
     /// It and its source replicate from each other.
@@ -257,6 +259,7 @@ impl Facts {
             recovers_intermediate: cluster.is_some_and(|cluster| policy.recovers_intermediate.holds(cluster)),
             exact_semi_sync: policy.exact_semi_sync,
             recovers_non_writable: policy.recover_non_writable,
+            left_closed: own.is_some_and(|own| snapshot.left_closed(own).is_some()),
             is_primary: graph.source(key).is_none() && group.is_none_or(|group| group.is_primary),
             is_co_primary: graph.is_co_primary(key),
             writable_rivals: writable_rivals(snapshot, graph, watched),

@@ -91,6 +91,8 @@ pub(crate) struct Hub {
     pub(crate) changelog: Changelog,
     /// Replaced primaries that came back, and when they were last attended to.
     pub(crate) returning: Mutex<BTreeMap<InstanceKey, Attended>>,
+    /// Primaries that a recovery left closed, and that are looked after.
+    pub(crate) reopening: Mutex<BTreeSet<InstanceKey>>,
     /// Recoveries that are needed and do not begin, by the instance that failed.
     pub(crate) held: Mutex<BTreeMap<InstanceKey, Held>>,
     /// Names that servers report and that were looked into: key probed, name reported.
@@ -143,6 +145,7 @@ impl Hub {
             known_detections: Mutex::default(),
             holds: Mutex::default(),
             returning: Mutex::default(),
+            reopening: Mutex::default(),
             held: Mutex::default(),
             readiness: Mutex::default(),
             asked_names: Mutex::default(),
@@ -221,7 +224,7 @@ impl Hub {
         &self,
         command: Command,
     ) -> impl Future<Output = Result<Applied, consensus::Error>> + Send + 'static {
-        self.consensus.declare(command)
+        self.office.seat().declare(&self.consensus, command)
     }
 
     /// Keeps what is this node's own, and no other's.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use consensus::{Consensus, Lease, Local, Peer, Standing};
 use futures::future::{BoxFuture, FutureExt};
+use store::{Applied, Command};
 use tokio::sync::watch;
 use topology::{InstanceKey, Sight};
 
@@ -24,6 +25,15 @@ pub trait Seat: Send + Sync + 'static {
 
     /// Lets other nodes ask `local`.
     fn answer_with(&self, local: Arc<dyn Local>);
+
+    /// Carries `command` out, as [`Consensus::declare`]; `consensus` is this node's.
+    fn declare(
+        &self,
+        consensus: &Consensus,
+        command: Command,
+    ) -> BoxFuture<'static, Result<Applied, consensus::Error>> {
+        consensus.declare(command).boxed()
+    }
 
     /// Hands leadership to the voter `to`, and returns who leads then.
     fn transfer(&self, to: Peer) -> BoxFuture<'static, Result<Peer, consensus::Error>>;

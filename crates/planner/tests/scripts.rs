@@ -80,6 +80,7 @@ impl goldenscript::Runner for Story {
             "look" => self.look(&mut args),
             "lose" => self.lose(&mut args)?,
             "demoted" => self.demoted(&mut args)?,
+            "left-closed" => self.left_closed(&mut args)?,
             "replicate" => self.replicate(&mut args)?,
             "group" => self.group(&mut args)?,
             "revive" => self.revive(&mut args)?,
@@ -393,6 +394,16 @@ impl Story {
         Ok(String::new())
     }
 
+    /// A recovery closed a server to put another one in its place, and was given up.
+    fn left_closed(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        self.demoted(args)?;
+        let (server, record) = self.declared.demoted.pop_first().ok_or("no record")?;
+        let instance = self.servers.get(&server).and_then(|watched| watched.instance.clone());
+        let record = Demoted { uuid: None, ..record }.known_as(instance.as_deref());
+        self.declared.left_closed.insert(server, record);
+        Ok(String::new())
+    }
+
     fn downtime(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
         let server = key(&args.next_pos().ok_or("who?")?.value);
         let ends = self.now.plus(Duration::from_secs(600));
@@ -640,6 +651,7 @@ fn short(undo: &Undo) -> String {
         Undo::Unfence { server, open: false } => format!("leave {server} as it is, and off the record"),
         Undo::Thaw { server, .. } => format!("open {server}"),
         Undo::MoveBack { replica, to, .. } => format!("move {replica} below {to}"),
+        Undo::Realign { replica, to, at, .. } => format!("move {replica} below {to}, where it stood at {at}"),
         Undo::ReleaseBrake { primary } => format!("release the brake of {primary}"),
         Undo::FollowAgain { candidate } => format!("start {candidate}"),
         Undo::Detach { server, .. } => format!("detach {server}"),
@@ -685,6 +697,7 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
     match name {
         "version" => instance.version = Version::parse(value, ""),
         "read-only" => instance.writes = if value == "true" { WritePolicy::ReadOnly } else { WritePolicy::Writable },
+        "identity-of" => instance.uuid = ServerUuid::new(&uuid(&key(value))),
         "data-center" => value.clone_into(&mut instance.placement.data_center),
         "binlog" => instance.binlog.enabled = value == "true",
         "logs-updates" => instance.binlog.logs_replica_updates = value == "true",

@@ -105,6 +105,11 @@ impl Snapshot {
         }
     }
 
+    /// Returns that a recovery closed this server, and was given up.
+    pub fn left_closed(&self, server: &Instance) -> Option<&Demoted> {
+        self.declared.left_closed.get(&server.key).filter(|record| record.may_be(server))
+    }
+
     /// Returns where replaced primaries are, as far as they are watched.
     pub fn replaced(&self) -> impl Iterator<Item = &InstanceKey> {
         let any = !self.declared.demoted.is_empty();

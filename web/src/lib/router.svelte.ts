@@ -69,4 +69,7 @@ const cluster = (name: string, query: Record<string, string>): string => {
 
 export const toCluster = (name: string): string => cluster(name, {});
 export const toInstance = (name: string, instance: string): string => cluster(name, { instance });
+export const toTakeover = (name: string, candidate = ''): string =>
+  to('cluster', name, 'takeover') + (candidate ? `?candidate=${encodeURIComponent(candidate)}` : '');
+export const toRecover = (instance: string): string => to('recover', instance);
 export const toRecovery = (uid: string): string => to('audit-recovery', 'uid', uid);

@@ -217,6 +217,7 @@ fn instance(row: &Row<'_>, key: &InstanceKey) -> Result<Instance, Problem> {
                 .either_flag("LogReplicationUpdatesEnabled", "LogSlaveUpdatesEnabled")?
                 .unwrap_or(true),
             coordinates: row.coordinates("SelfBinlogCoordinates")?,
+            is_braked: false,
         },
         gtid: gtid(row, is_mariadb)?,
         semi_sync: semi_sync(row, is_mariadb)?,

@@ -7,7 +7,7 @@ use mysql::{Closing, Copied, ErrorKind, Identity, SourceChange};
 use planner::{Action, Beyond, Homecoming, Outcome};
 use store::Command;
 use tokio::time::Instant;
-use topology::{Channel, Instance, InstanceKey, ServerUuid, WritePolicy};
+use topology::{Channel, Demoted, Instance, InstanceKey, ServerUuid, WritePolicy};
 
 use super::{Grip, LOST_IN_RECOVERY, OWNER, Performed, Sentence, done, grip, read, refuse};
 use crate::executor::Run;
@@ -42,13 +42,19 @@ pub(crate) async fn close_at_once(
     }
 }
 
-/// Takes back that the server at `key` is demoted, also where it was under another address. That another server was, which
+/// Takes back that the server at `key` is demoted, or was left closed, also where it was under another address. That another server was, which
 /// had this address, stays on record.
 pub(crate) async fn reinstate(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
     // It may have been replaced more than once.
     for _ in 0..hub.store.declared().demoted.len() {
         let Some(key) = hub.snapshot().demotion_at(key).map(|demoted| demoted.key.clone()) else { break };
         hub.declare(Command::Reinstate { key }).await?;
+    }
+    let declared = hub.store.declared();
+    let known = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
+    let is_it = |record: &&Demoted| known.as_ref().is_none_or(|server| record.may_be(server));
+    if declared.left_closed.get(key).filter(is_it).is_some() {
+        hub.declare(Command::Reinstate { key: key.clone() }).await?;
     }
     Ok(())
 }

@@ -45,8 +45,11 @@ pub(crate) struct Fleet {
     pub(crate) clients: Vec<Client>,
     /// Pairs that do not hear each other.
     pub(crate) cuts: BTreeSet<(Place, Place)>,
-    /// Where the manager is that acts.
+    /// Where the manager is, or was, that acts.
     pub(crate) managed_from: Place,
+    /// Which of the managers may act, and since when it is so.
+    pub(crate) leader: Option<u8>,
+    pub(crate) leads_since: u64,
     /// What clients were told: the address of the primary, as published.
     pub(crate) published: InstanceKey,
     pub(crate) acknowledged: Vec<Acknowledged>,
@@ -72,11 +75,21 @@ impl Fleet {
             clients,
             cuts: BTreeSet::new(),
             managed_from: Place::Manager(0),
+            leader: None,
+            leads_since: 0,
             acknowledged: Vec::new(),
             story: Vec::new(),
             opened: Vec::new(),
             is_ring: false,
             strangers: BTreeSet::new(),
+        }
+    }
+
+    /// From now on this one acts, or nobody.
+    pub(crate) fn lead(&mut self, leader: Option<u8>) {
+        (self.leader, self.leads_since) = (leader, self.now);
+        if let Some(leader) = leader {
+            self.managed_from = Place::Manager(leader);
         }
     }
 

@@ -65,6 +65,7 @@ impl Hand {
         change: impl FnOnce(&mut Server, u64) -> Result<T, ErrorKind> + Send + 'static,
     ) -> Result<T, Error> {
         let (who, said) = (self.way.from, doing.clone());
+        self.way.acts(&doing);
         self.run(&doing, move |fleet, id| {
             let now = fleet.now;
             let done = change(fleet.server_mut(id), now);
@@ -401,6 +402,7 @@ impl Verbs for Hand {
 
     fn set_writable(&mut self) -> Verb<'_, ()> {
         let who = self.way.from;
+        self.way.acts("make it writable");
         self.run("make it writable", move |fleet, id| {
             let now = fleet.now;
             if fleet.server(id).cannot_open {
@@ -430,6 +432,7 @@ impl Verbs for Hand {
 
     fn close_at_once<'a>(&'a mut self, who: &'a Identity) -> Verb<'a, Closing> {
         let (who, from) = (who.clone(), self.way.from);
+        self.way.acts("close the server to writes");
         self.run("close the server to writes", move |fleet, id| {
             let server = fleet.server(id);
             let uuid = ServerUuid::new(&server.uuid()).filter(|_| !server.is_mariadb());

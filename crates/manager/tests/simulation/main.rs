@@ -19,6 +19,7 @@ mod hand;
 mod invariants;
 mod node;
 mod plot;
+mod raft;
 mod reach;
 mod schedule;
 mod server;

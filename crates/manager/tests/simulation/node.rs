@@ -1,104 +1,102 @@
-//! One manager's process after the other: each on its own way to the servers, on the store that the last one left.
+//! Managers: one process after the other at each place, each on its own way to the servers, on the store that the last one
+//! left.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use config::{Config, SourceFile};
 use consensus::{Consensus, Lease, Local, Peer, Standing};
 use futures::future::{BoxFuture, FutureExt, join_all};
-use manager::reach::Reach;
 use manager::{Clock, Manager, Mode, Seat, World};
-use mysql::{Access, ProbeSettings, Secret};
-use store::Store;
+use store::{Applied, Command, Store};
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use topology::{InstanceKey, Sight};
 
 use crate::fleet::Place;
+use crate::raft::{Raft, peer};
 use crate::way::{Shared, Way};
 
-/// A seat among voters that hear each other always, and see servers each from its own place.
+/// A seat among voters that hear each other where nothing is cut.
 struct Staged {
-    shared: Shared,
-    clock: Clock,
+    raft: Raft,
     at: u8,
-    voters: u8,
-    standing: watch::Sender<Standing>,
-    /// To whom leadership was handed.
-    handed: Arc<Mutex<Option<u8>>>,
-}
-
-fn peer(number: u8) -> Peer {
-    Peer { id: u64::from(number) + 1, address: format!("m{number}:10008") }
 }
 
 impl Seat for Staged {
     fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.subscribe()
+        self.raft.standing(self.at)
     }
 
     fn lease(&self) -> Option<Lease> {
-        match *self.standing.borrow() {
-            Standing::Alone => Some(Lease { term: 0, rest: Duration::MAX }),
-            Standing::Leader { term } => Some(Lease { term, rest: Duration::from_secs(1) }),
-            _ => None,
-        }
+        self.raft.lease(self.at)
     }
 
     fn voters(&self) -> usize {
-        usize::from(self.voters)
+        usize::from(self.raft.voters())
     }
 
     fn ask_others(&self, key: InstanceKey, limit: Duration) -> BoxFuture<'static, Vec<(Peer, Result<Sight, String>)>> {
-        let others = (0..self.voters).filter(|other| *other != self.at);
-        let (shared, clock) = (self.shared.clone(), self.clock);
-        let looks = others.map(move |other| {
-            let way = Way::new(&shared, Place::Manager(other));
-            let key = key.clone();
-            async move {
-                let access = Access::new("m", Secret::new("")).with_timeouts(LOOK, LOOK);
-                let questions = ProbeSettings { deadline: LOOK, ..ProbeSettings::default() };
-                let mut prober = way.prober(key, access, questions);
-                let answer = match tokio::time::timeout(limit, prober.probe(clock)).await {
-                    Err(_) => Err("no answer in time".to_owned()),
-                    Ok(probe) => {
-                        let failure = probe.observation.outcome.err();
-                        Ok(Sight { node: peer(other).address, at: clock.now(), failure })
-                    }
+        let (raft, at) = (self.raft.clone(), self.at);
+        let others = (0..raft.voters()).filter(move |other| *other != at);
+        let questions = others.map(move |other| {
+            let (raft, key) = (raft.clone(), key.clone());
+            let asking = async move {
+                sleep(ON_THE_WAY).await;
+                let sight = match raft.ask(at, other) {
+                    Some(local) => local.look(key).await,
+                    None => std::future::pending().await,
                 };
-                (peer(other), answer)
-            }
+                sleep(ON_THE_WAY).await;
+                raft.ask(at, other).map(|_| sight).ok_or_else(|| "the answer was lost".to_owned())
+            };
+            async move { (peer(other), timeout(limit, asking).await.unwrap_or(Err("no answer in time".to_owned()))) }
         });
-        join_all(looks).boxed()
+        join_all(questions).boxed()
     }
 
-    fn answer_with(&self, _: Arc<dyn Local>) {}
+    fn answer_with(&self, local: Arc<dyn Local>) {
+        self.raft.answer_with(self.at, local);
+    }
+
+    fn declare(&self, _: &Consensus, command: Command) -> BoxFuture<'static, Result<Applied, consensus::Error>> {
+        let declared = self.raft.declare(self.at, command);
+        let is_alone = self.raft.voters() == 1;
+        async move {
+            let done = declared.await;
+            if !is_alone {
+                sleep(ON_THE_WAY).await;
+            }
+            done
+        }
+        .boxed()
+    }
 
     fn transfer(&self, to: Peer) -> BoxFuture<'static, Result<Peer, consensus::Error>> {
-        *self.handed.lock().unwrap() = u8::try_from(to.id - 1).ok();
-        self.standing.send_replace(Standing::Follower { leader: Some(to.clone()) });
-        async move { Ok(to) }.boxed()
+        let handed = self.raft.hand_over(self.at, u8::try_from(to.id - 1).unwrap());
+        async move { handed }.boxed()
     }
 }
 
-const LOOK: Duration = Duration::from_secs(1);
+/// How long a message between managers takes.
+const ON_THE_WAY: Duration = Duration::from_millis(1);
 
-/// Who manages, and on what.
+/// One manager's process.
 pub(crate) struct Node {
     pub(crate) manager: Manager,
-    voters: u8,
+    at: u8,
     way: Way,
-    handed: Arc<Mutex<Option<u8>>>,
+    raft: Raft,
 }
 
 /// What outlives the processes.
 pub(crate) struct Home {
     pub(crate) shared: Shared,
-    pub(crate) voters: u8,
+    pub(crate) raft: Raft,
     pub(crate) configuration: String,
     clock: Clock,
-    starts: u64,
     directory: tempfile::TempDir,
 }
 
@@ -108,7 +106,8 @@ impl Home {
         let memory = PathBuf::from("/dev/shm");
         let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let clock = Clock::start_at(topology::Timestamp::from_secs(1_795_348_800));
-        Self { shared, voters, configuration, clock, starts: 0, directory: directory.unwrap() }
+        let raft = Raft::new(shared.clone(), voters);
+        Self { shared, raft, configuration, clock, directory: directory.unwrap() }
     }
 
     /// True when the configuration says that returned primaries are attached.
@@ -121,26 +120,16 @@ impl Home {
         config::parse(&[file], &config::NoSurroundings).unwrap().config
     }
 
-    /// Starts a manager at `at` on the store as it is.
+    /// Starts a manager at `at` on its store as it is.
     pub(crate) async fn start(&mut self, at: u8, mode: Mode) -> Node {
-        self.starts += 1;
-        let store = Store::open_inline(self.directory.path().join("store")).unwrap();
-        let standing = if self.voters == 1 { Standing::Alone } else { Standing::Leader { term: self.starts } };
+        let store = Store::open_inline(self.directory.path().join(format!("store{at}"))).unwrap();
         let way = Way::new(&self.shared, Place::Manager(at));
-        let handed = Arc::default();
-        let seat = Staged {
-            shared: self.shared.clone(),
-            clock: self.clock,
-            at,
-            voters: self.voters,
-            standing: watch::Sender::new(standing),
-            handed: Arc::clone(&handed),
-        };
+        self.raft.start(at, store.clone());
+        let seat = Staged { raft: self.raft.clone(), at };
         let world = World { seat: Arc::new(seat), reach: Arc::new(way.clone()), clock: self.clock };
-        let consensus = Consensus::alone(store);
         let reload = Arc::new(|_: &Config, _: Option<&std::path::Path>| Err(Vec::new()));
-        let manager = Manager::start_in(world, self.config(), consensus, mode, reload).await.unwrap();
-        Node { voters: self.voters, manager, way, handed }
+        let starting = Manager::start_in(world, self.config(), Consensus::alone(store), mode, reload);
+        Node { manager: starting.await.unwrap(), at, way, raft: self.raft.clone() }
     }
 }
 
@@ -149,18 +138,14 @@ impl Node {
         self.manager.store()
     }
 
-    pub(crate) fn voters(&self) -> u8 {
-        self.voters
-    }
-
-    /// Returns to whom leadership was handed since.
-    pub(crate) fn handed(&self) -> Option<u8> {
-        *self.handed.lock().unwrap()
+    pub(crate) fn at(&self) -> u8 {
+        self.at
     }
 
     /// The process is gone from one moment to the next; its store stays as it is.
     pub(crate) async fn kill(self) {
         self.way.lives.store(false, Ordering::Relaxed);
+        self.raft.stop(self.at);
         self.store().close();
         self.manager.stop(Duration::ZERO).await;
     }

@@ -1,7 +1,7 @@
 //! Schedules of faults, one for each seed.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use manager::Mode;
@@ -28,7 +28,8 @@ enum End {
     Heal(Place, Place),
     Mend(u8),
     StartReplication(u8),
-    StartManager,
+    StartManager(u8),
+    KillLeader,
     /// A server that was set up anew gets a copy of the primary and follows it.
     Enlist(u8),
 }
@@ -36,7 +37,8 @@ enum End {
 /// One run.
 pub(crate) struct Schedule {
     home: Home,
-    pub(crate) node: Option<Node>,
+    /// The managers that run, by place.
+    nodes: BTreeMap<u8, Node>,
     pub(crate) shared: Shared,
     dice: StdRng,
     began: Instant,
@@ -76,7 +78,7 @@ impl Schedule {
         tell_plot(&shared, &configuration, voters);
         Self {
             home: Home::new(shared.clone(), voters, configuration),
-            node: None,
+            nodes: BTreeMap::new(),
             shared,
             dice,
             began: Instant::now(),
@@ -90,10 +92,10 @@ impl Schedule {
 
     /// Starts a manager, and has it find everybody.
     pub(crate) async fn settle(&mut self, millis: u64) {
-        self.start_manager(0, Mode::Service).await;
+        self.start_managers().await;
         let first = self.shared.lock().server(0).key.clone();
         self.pass(300).await;
-        self.manager().discover(&first).await.unwrap();
+        self.manager().unwrap().discover(&first).await.unwrap();
         self.pass(millis).await;
     }
 
@@ -117,8 +119,18 @@ impl Schedule {
         self.end().await
     }
 
-    pub(crate) fn manager(&self) -> manager::Manager {
-        self.node.as_ref().unwrap().manager.clone()
+    /// Returns the manager that acts, if one does.
+    pub(crate) fn acting(&self) -> Option<&Node> {
+        self.nodes.get(&self.home.raft.leader()?)
+    }
+
+    pub(crate) fn manager(&self) -> Option<manager::Manager> {
+        self.acting().map(|node| node.manager.clone())
+    }
+
+    fn moment<'a>(&'a self, fleet: &'a mut Fleet) -> Moment<'a> {
+        let (voters, attaches_returned) = (self.home.raft.voters(), self.home.attaches_returned());
+        Moment { fleet, node: self.acting(), voters, is_calm: self.is_calm, attaches_returned }
     }
 
     fn tell(&self, what: impl AsRef<str>) {
@@ -138,24 +150,28 @@ impl Schedule {
             sleep(Duration::from_millis(TICK)).await;
             let now = self.now();
             self.shared.lock().step(now);
+            self.home.raft.step();
             steps += 1;
             if steps % CHECK_EVERY == 0 {
                 self.end_faults().await;
-                self.follow_handover().await;
                 self.publish();
-                let attaches_returned = self.home.attaches_returned();
-                let mut fleet = self.shared.lock();
-                let mut moment =
-                    Moment { fleet: &mut fleet, node: self.node.as_ref(), is_calm: self.is_calm, attaches_returned };
-                self.invariants.check(&mut moment, &mut self.counts);
+                self.look_at_invariants(|invariants, moment, counts| invariants.check(moment, counts));
             }
         }
         assert!(!PANICKED.get(), "something panicked beside the schedule");
     }
 
+    fn look_at_invariants(&mut self, look: impl FnOnce(&mut Invariants, &mut Moment<'_>, &mut Counts)) {
+        let mut invariants = std::mem::take(&mut self.invariants);
+        let mut counts = std::mem::take(&mut self.counts);
+        let shared = self.shared.clone();
+        look(&mut invariants, &mut self.moment(&mut shared.lock()), &mut counts);
+        (self.invariants, self.counts) = (invariants, counts);
+    }
+
     /// Clients learn what was published.
     fn publish(&self) {
-        let Some(node) = &self.node else { return };
+        let Some(node) = self.acting() else { return };
         let Some(value) = node.store().kv(&format!("mysql/master/{}", crate::fleet::ALIAS)).unwrap() else { return };
         let published = topology::InstanceKey::parse(&value, 3306).unwrap();
         let mut fleet = self.shared.lock();
@@ -165,16 +181,23 @@ impl Schedule {
         }
     }
 
-    async fn follow_handover(&mut self) {
-        let Some(to) = self.node.as_ref().and_then(Node::handed) else { return };
-        self.tell(format!("manager {to} leads from now on"));
-        self.node.take().unwrap().kill().await;
-        self.start_manager(to, Mode::Service).await;
+    pub(crate) async fn start_manager(&mut self, at: u8, mode: Mode) {
+        self.nodes.insert(at, self.home.start(at, mode).await);
     }
 
-    pub(crate) async fn start_manager(&mut self, at: u8, mode: Mode) {
-        self.shared.lock().managed_from = Place::Manager(at);
-        self.node = Some(self.home.start(at, mode).await);
+    pub(crate) async fn start_managers(&mut self) {
+        for at in 0..self.home.raft.voters() {
+            self.start_manager(at, Mode::Service).await;
+        }
+    }
+
+    /// Kills the manager at `at`, if one runs there.
+    pub(crate) async fn kill_manager(&mut self, at: u8) {
+        let Some(node) = self.nodes.remove(&at) else { return };
+        let in_recovery = !node.store().declared().recovering.is_empty();
+        let which = if self.home.raft.leader() == Some(node.at()) { "that acts" } else { "that follows" };
+        self.tell(format!("the manager {which} is killed{}", if in_recovery { " in a recovery" } else { "" }));
+        node.kill().await;
     }
 
     async fn end_faults(&mut self) {
@@ -199,19 +222,20 @@ impl Schedule {
             End::StartReplication(id) => {
                 self.shared.change(|fleet| start_replication(fleet, id));
             }
-            End::StartManager if self.node.is_none() => {
-                let at = self.dice.random_range(0..self.home.voters);
+            End::StartManager(at) if !self.nodes.contains_key(&at) => {
                 let mode = self.draw_mode();
                 self.tell(format!("a manager starts at {at}: {mode:?}"));
                 self.start_manager(at, mode).await;
             }
-            End::StartManager => {}
+            End::StartManager(_) => {}
+            End::KillLeader => self.kill_a_manager(true).await,
             End::Enlist(id) => self.shared.change(|fleet| enlist(fleet, id)),
         }
     }
 
     fn draw_mode(&mut self) -> Mode {
-        match self.dice.random_ratio(1, 3) {
+        // Among several, the next one goes on: halting would be no fault but a hole.
+        match self.home.raft.voters() == 1 && self.dice.random_ratio(1, 3) {
             true => Mode::Drill { halt_in_step: self.dice.random_range(1..14) },
             false => Mode::Service,
         }
@@ -232,7 +256,7 @@ impl Schedule {
 
     async fn fault(&mut self) {
         let id = self.any_server();
-        match self.dice.random_range(0..26) {
+        match self.dice.random_range(0..28) {
             0..5 => self.kill_server(id, false),
             5..7 => self.kill_server(id, true),
             7..9 => self.hang(id),
@@ -244,7 +268,10 @@ impl Schedule {
                 fleet.tell(format!("s{id}'s applier meets a row that is there"));
                 fleet.server_mut(id).broken = true;
             }),
-            16..18 => self.kill_manager().await,
+            16..18 => {
+                let acts = self.dice.random_ratio(2, 3);
+                self.kill_a_manager(acts).await;
+            }
             18 => self.ask_for_recovery(id).await,
             19 => self.downtime(id).await,
             20 => self.shared.change(|fleet| {
@@ -252,6 +279,7 @@ impl Schedule {
                 fleet.server_mut(id).semi_replica = false;
             }),
             21 | 22 => self.set_up_anew(id),
+            23 | 24 => self.cut_manager(),
             _ => self.take_over().await,
         }
         if self.shared.lock().server(id).broken {
@@ -268,6 +296,9 @@ impl Schedule {
             fleet.server_mut(id).die(power);
             fleet.server_mut(id).host_up = !power;
         });
+        if self.home.raft.voters() > 1 && self.dice.random_ratio(1, 3) {
+            self.later(20..1500, End::KillLeader);
+        }
         if self.dice.random_ratio(2, 3) {
             let within = if self.dice.random_ratio(1, 3) { 300..3000 } else { 3000..40_000 };
             self.later(within, End::Restart(id));
@@ -291,7 +322,7 @@ impl Schedule {
             let fleet = self.shared.lock();
             (u8::try_from(fleet.servers.len()).unwrap(), u8::try_from(fleet.clients.len()).unwrap())
         };
-        let managers = self.home.voters;
+        let managers = self.home.raft.voters();
         let others = (0..servers).filter(|other| *other != id).map(Place::Server);
         let all: Vec<Place> =
             others.chain((0..managers).map(Place::Manager)).chain((0..clients).map(Place::Clients)).collect();
@@ -304,12 +335,7 @@ impl Schedule {
             2 => all.into_iter().filter(|place| !matches!(place, Place::Clients(_))).collect(),
             _ => all.into_iter().filter(|_| self.dice.random_ratio(1, 2)).collect(),
         };
-        self.shared.change(|fleet| {
-            fleet.tell(format!("s{id} is cut off from {away:?}"));
-            away.iter().for_each(|other| fleet.cut(here, *other));
-        });
-        let (from, until) = (self.now(), self.dice.random_range(1000..60_000));
-        self.ends.extend(away.iter().map(|other| (from + until, End::Heal(here, *other))));
+        self.cut_off(here, &away, 1000..60_000);
     }
 
     fn stop_replication(&mut self, id: u8) {
@@ -372,50 +398,72 @@ impl Schedule {
         let rules = [PromotionRule::Must, PromotionRule::Prefer, PromotionRule::PreferNot, PromotionRule::MustNot];
         let rule = rules[self.dice.random_range(0..rules.len())];
         self.tell(format!("s{id} has the promotion rule {rule}"));
-        let at = self.manager().now();
-        self.manager().declare(Command::RegisterCandidate { key, rule, at }).await.unwrap();
+        let Some(manager) = self.manager() else { return };
+        let at = manager.now();
+        manager.declare(Command::RegisterCandidate { key, rule, at }).await.unwrap();
     }
 
-    async fn kill_manager(&mut self) {
-        let Some(node) = self.node.take() else { return };
-        let in_recovery = !node.store().declared().recovering.is_empty();
-        self.tell(format!("the manager is killed{}", if in_recovery { " in a recovery" } else { "" }));
-        node.kill().await;
-        self.later(50..8000, End::StartManager);
+    /// The one that acts, or any.
+    async fn kill_a_manager(&mut self, acts: bool) {
+        let any = self.dice.random_range(0..self.home.raft.voters());
+        let Some(at) = (if acts { self.home.raft.leader() } else { Some(any) }) else { return };
+        if self.nodes.contains_key(&at) {
+            self.kill_manager(at).await;
+            self.later(50..8000, End::StartManager(at));
+        }
+    }
+
+    /// The manager that acts is cut off from the others, perhaps from some servers too.
+    fn cut_manager(&mut self) {
+        let voters = self.home.raft.voters();
+        let Some(leader) = self.home.raft.leader().filter(|_| voters > 1) else { return };
+        let here = Place::Manager(leader);
+        let others = (0..voters).filter(|other| *other != leader).map(Place::Manager);
+        let mut away: Vec<Place> = others.collect();
+        if self.dice.random_ratio(1, 3) {
+            let servers = u8::try_from(self.shared.lock().servers.len()).unwrap();
+            away.extend((0..servers).filter(|_| self.dice.random_ratio(1, 2)).map(Place::Server));
+        }
+        self.cut_off(here, &away, 500..20_000);
+    }
+
+    fn cut_off(&mut self, here: Place, away: &[Place], within: std::ops::Range<u64>) {
+        self.shared.change(|fleet| {
+            fleet.tell(format!("{here:?} is cut off from {away:?}"));
+            away.iter().for_each(|other| fleet.cut(here, *other));
+        });
+        let until = self.now() + self.dice.random_range(within);
+        self.ends.extend(away.iter().map(|other| (until, End::Heal(here, *other))));
     }
 
     async fn ask_for_recovery(&mut self, id: u8) {
-        if self.node.is_none() {
-            return;
-        }
+        let Some(manager) = self.manager() else { return };
         let key = self.shared.lock().server(id).key.clone();
         self.tell(format!("an operator asks for the recovery of s{id}"));
-        let manager = self.manager();
         #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
         tokio::spawn(async move { manager.recover(&key, Request::default()).await });
     }
 
     /// A planned switch, whatever the state of things.
     async fn take_over(&mut self) {
-        if self.node.is_none() {
-            return;
-        }
+        let Some(manager) = self.manager() else { return };
         let primary = self.shared.lock().published.clone();
         self.tell(format!("an operator asks that somebody take over from {primary}"));
-        let manager = self.manager();
         let wish = Wish { designated: None, auto: true };
         #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
         tokio::spawn(async move { manager.take_over(&primary, wish, false).await.map_err(|error| error.to_string()) });
     }
 
     async fn downtime(&mut self, id: u8) {
-        let Some(node) = &self.node else { return };
+        let Some(manager) = self.manager() else { return };
         let lasts = Duration::from_millis(self.dice.random_range(1000..30_000));
-        let begins = node.manager.now();
+        let begins = manager.now();
         let downtime = Downtime { owner: "op".to_owned(), reason: "work".to_owned(), begins, ends: begins.plus(lasts) };
         let key = self.shared.lock().server(id).key.clone();
         self.tell(format!("an operator puts s{id} into downtime for {lasts:?}"));
-        self.manager().declare(Command::BeginDowntime { key, downtime }).await.ok();
+        // Declared on its way: it may wait for a majority.
+        #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
+        tokio::spawn(async move { manager.declare(Command::BeginDowntime { key, downtime }).await });
     }
 
     /// No faults any more, and operators do what they have to do.
@@ -434,11 +482,11 @@ impl Schedule {
             }
         });
         // One that halts in a step goes on for ever.
-        if let Some(node) = self.node.take() {
-            node.kill().await;
+        for at in 0..self.home.raft.voters() {
+            self.kill_manager(at).await;
         }
-        self.tell("a manager starts at 0");
-        self.start_manager(0, Mode::Service).await;
+        self.tell("all managers start");
+        self.start_managers().await;
         self.is_calm = true;
         const WITHIN: u64 = 180_000;
         const STAYS: u32 = 3;
@@ -458,11 +506,14 @@ impl Schedule {
     }
 
     fn look(&mut self) -> Option<String> {
-        let attaches_returned = self.home.attaches_returned();
-        let mut fleet = self.shared.lock();
-        let moment = Moment { fleet: &mut fleet, node: self.node.as_ref(), is_calm: true, attaches_returned };
-        let mut counted = Counts::default();
-        let why = why_not_whole(&moment, &mut counted).or_else(|| why_not_same(&moment));
+        let (shared, mut counted) = (self.shared.clone(), Counts::default());
+        let mut fleet = shared.lock();
+        let moment = self.moment(&mut fleet);
+        let why = match moment.node {
+            None => Some("no manager acts".to_owned()),
+            Some(_) => why_not_whole(&moment, &mut counted).or_else(|| why_not_same(&moment)),
+        };
+        drop(fleet);
         self.counts.left_out = counted.left_out;
         why
     }
@@ -475,16 +526,18 @@ impl Schedule {
             let is_closed = server.writes != WritePolicy::Writable && !server.closed_by_us && fleet.is_head(server.id);
             (is_closed && fleet.meets(fleet.managed_from, &server.key) == Met::Answers).then(|| server.key.clone())
         };
-        let is_quiet = self.node.as_ref().is_some_and(|node| node.store().declared().recovering.is_empty());
+        let is_quiet = self.acting().is_some_and(|node| node.store().declared().recovering.is_empty());
         if let Some(key) = closed.filter(|_| is_quiet) {
             self.tell(format!("an operator opens {key}, which its configuration file closed"));
-            self.manager().set_writable(&key).await.ok();
+            if let Some(manager) = self.manager() {
+                manager.set_writable(&key).await.ok();
+            }
         }
     }
 
     /// Operators look after what they stopped: a recovery in between may have put it back as it found it.
     fn start_what_was_stopped(&mut self) {
-        let is_quiet = self.node.as_ref().is_some_and(|node| node.store().declared().recovering.is_empty());
+        let is_quiet = self.acting().is_some_and(|node| node.store().declared().recovering.is_empty());
         for id in self.stopped.iter().filter(|_| is_quiet) {
             self.shared.change(|fleet| {
                 let own = fleet.server(*id).replication.as_ref();
@@ -503,15 +556,14 @@ impl Schedule {
     }
 
     pub(crate) async fn end(mut self) -> Outcome {
-        {
-            let attaches_returned = self.home.attaches_returned();
-            let mut fleet = self.shared.lock();
-            let mut moment = Moment { fleet: &mut fleet, node: self.node.as_ref(), is_calm: true, attaches_returned };
-            self.invariants.check_end(&mut moment);
-            self.counts.acknowledged = moment.fleet.acknowledged.len() as u64;
-            self.counts.schedules = 1;
+        self.look_at_invariants(|invariants, moment, counts| {
+            invariants.check_end(moment);
+            counts.acknowledged = moment.fleet.acknowledged.len() as u64;
+            counts.schedules = 1;
+        });
+        for node in std::mem::take(&mut self.nodes).into_values() {
+            node.kill().await;
         }
-        self.node.take().unwrap().kill().await;
         let story = std::mem::take(&mut self.shared.lock().story);
         Outcome { counts: self.counts.clone(), story }
     }

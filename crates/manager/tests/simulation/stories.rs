@@ -84,14 +84,13 @@ fn a_recovery_that_is_cut_off_after_any_step_is_brought_to_its_end() {
         for halt_in_step in 1..MORE_THAN_ANY_PLAN_HAS {
             let mut schedule = staged(plain(3, |_| {}), "");
             schedule.settle(10_000).await;
-            schedule.node.take().unwrap().kill().await;
+            schedule.kill_manager(0).await;
             schedule.start_manager(0, Mode::Drill { halt_in_step }).await;
             schedule.pass(6000).await;
             schedule.kill(0);
             schedule.pass(4000).await;
-            let node = schedule.node.take().unwrap();
-            halted += u32::from(!node.store().declared().recovering.is_empty());
-            node.kill().await;
+            halted += u32::from(!schedule.acting().unwrap().store().declared().recovering.is_empty());
+            schedule.kill_manager(0).await;
             schedule.start_manager(0, Mode::Service).await;
             schedule.pass(10_000).await;
             assert_ne!(schedule.primary(), "s0", "halted in step {halt_in_step}");
@@ -111,15 +110,15 @@ fn a_candidate_that_was_on_its_way_to_another_source_replicates_again_when_the_p
             schedule.settle(10_000).await;
             // The one that is preferred lacks what the other has.
             let key = schedule.shared.lock().server(1).key.clone();
-            let at = schedule.node.as_ref().unwrap().manager.now();
+            let at = schedule.acting().unwrap().manager.now();
             let prefer = Command::RegisterCandidate { key, rule: PromotionRule::Prefer, at };
-            schedule.node.as_ref().unwrap().manager.declare(prefer).await.unwrap();
+            schedule.acting().unwrap().manager.declare(prefer).await.unwrap();
             schedule.change(|fleet| fleet.cut(Place::Server(0), Place::Server(1)));
             schedule.pass(1000).await;
             schedule.kill(0);
             schedule.change(|fleet| fleet.cuts.clear());
             schedule.pass(pause).await;
-            schedule.node.take().unwrap().kill().await;
+            schedule.kill_manager(0).await;
             schedule.change(|fleet| restart(fleet, 0));
             schedule.start_manager(0, Mode::Service).await;
             schedule.heal().await;
@@ -143,7 +142,7 @@ fn a_primary_that_carries_out_the_order_of_a_manager_that_is_gone_is_opened_by_t
         assert!(!schedule.shared.lock().server(0).orders.is_empty(), "the fence lies in its connection");
         schedule.kill(1);
         schedule.pass(5000).await;
-        schedule.node.take().unwrap().kill().await;
+        schedule.kill_manager(0).await;
         schedule.change(|fleet| fleet.resume(0));
         assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::SuperReadOnly);
         schedule.start_manager(0, Mode::Service).await;
@@ -161,7 +160,7 @@ fn a_candidate_that_cannot_be_opened_by_force_replicates_as_before() {
         schedule.change(|fleet| fleet.server_mut(0).semi_source = true);
         schedule.settle(10_000).await;
         schedule.change(|fleet| fleet.servers.iter_mut().skip(1).for_each(|server| server.cannot_open = true));
-        let manager = &schedule.node.as_ref().unwrap().manager;
+        let manager = &schedule.acting().unwrap().manager;
         let request = Request { forced: true, command: "force-master-takeover".to_owned(), ..Request::default() };
         let forced = manager.replace_primary("s0:3306", request).await.unwrap();
         assert_eq!(forced.recovered.successor, None, "{:?}", forced.recovered.errors);
@@ -187,24 +186,52 @@ fn a_takeover_that_is_gone_on_with_holds_the_cluster_under_its_old_and_its_new_n
         let wish = |id: u8| Wish { designated: Some(InstanceKey::new(format!("s{id}"), 3306)), auto: true };
         let mut schedule = staged(plain(2, |_| {}), "");
         schedule.settle(10_000).await;
-        schedule.node.take().unwrap().kill().await;
+        schedule.kill_manager(0).await;
         const PROMOTE: u32 = 7;
         schedule.start_manager(0, Mode::Drill { halt_in_step: PROMOTE }).await;
         schedule.pass(6000).await;
-        let (manager, first) = (schedule.manager(), wish(1));
+        let (manager, first) = (schedule.manager().unwrap(), wish(1));
+        #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
         tokio::spawn(async move { manager.take_over(&InstanceKey::new("s0", 3306), first, true).await.is_ok() });
         schedule.pass(4000).await;
         assert_eq!(schedule.shared.lock().server(1).writes, WritePolicy::Writable, "it was halted in the promotion");
-        schedule.node.take().unwrap().kill().await;
+        schedule.kill_manager(0).await;
         // The next one goes on, and is halted when the cluster goes by its new name.
         schedule.start_manager(0, Mode::Drill { halt_in_step: PROMOTE + 1 }).await;
         schedule.pass(6000).await;
-        let again = schedule.manager().take_over(&InstanceKey::new("s1", 3306), wish(2), true).await;
+        let again = schedule.manager().unwrap().take_over(&InstanceKey::new("s1", 3306), wish(2), true).await;
         assert!(matches!(again, Err(manager::Error::Held(planner::Hold::Running { .. }))), "{again:?}");
-        schedule.node.take().unwrap().kill().await;
+        schedule.kill_manager(0).await;
         schedule.start_manager(0, Mode::Service).await;
         schedule.pass(10_000).await;
         assert_eq!(schedule.primary(), "s1");
+        schedule.heal().await;
+        schedule.end().await;
+    });
+}
+
+#[test]
+fn a_primary_that_a_recovery_left_closed_is_opened_as_soon_as_that_can_be_done() {
+    simulate(async {
+        let mut schedule = staged(plain(2, |_| {}), "");
+        schedule.settle(10_000).await;
+        // Nobody can be opened: not the candidate, and then not the primary again.
+        schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = true));
+        let (s0, request) =
+            ("s0:3306", Request { forced: true, command: "force-master-failover".to_owned(), ..Request::default() });
+        let forced = schedule.manager().unwrap().replace_primary(s0, request).await.unwrap();
+        assert_eq!(forced.recovered.successor, None);
+        schedule.pass(5 * 60_000).await;
+        let held = schedule.manager().unwrap().holds();
+        let remedy = held.iter().find_map(|held| held.reason.remedy(&held.instance));
+        assert_eq!(remedy.as_deref(), Some("orchestrator-client -c set-writeable -i s0:3306"), "{held:?}");
+        schedule.kill_manager(0).await;
+        schedule.start_manager(0, Mode::Service).await;
+        schedule.pass(10_000).await;
+        assert_ne!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
+        schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = false));
+        schedule.pass(10_000).await;
+        assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
         schedule.heal().await;
         schedule.end().await;
     });

@@ -70,6 +70,16 @@ impl Way {
         }
     }
 
+    /// Something is about to be changed: no other manager may be acting.
+    pub(crate) fn acts(&self, doing: &str) {
+        let leader = self.shared.lock().leader;
+        assert!(
+            leader.is_none_or(|leader| self.from == Place::Manager(leader)),
+            "{:?} would {doing}, and {leader:?} leads",
+            self.from
+        );
+    }
+
     pub(crate) fn meets(&self, key: &InstanceKey) -> Met {
         self.shared.lock().meets(self.from, key)
     }
@@ -163,6 +173,7 @@ impl Way {
         const DOING: &str = "make it read-only";
         let (who, id) = (self.from, session.id);
         let deadline = Instant::now() + limit;
+        self.acts(DOING);
         self.ask(session, DOING, limit, move |fleet| {
             let policy = if with_super { WritePolicy::SuperReadOnly } else { WritePolicy::ReadOnly };
             if fleet.server(id).writes != policy {

@@ -20,8 +20,10 @@ pub(crate) use whole::why_not_whole;
 /// One moment of a schedule.
 pub(crate) struct Moment<'a> {
     pub(crate) fleet: &'a mut Fleet,
-    /// The manager that runs, if one does.
+    /// The manager that acts, if one does.
     pub(crate) node: Option<&'a Node>,
+    /// How many managers there are.
+    pub(crate) voters: u8,
     /// Faults are over.
     pub(crate) is_calm: bool,
     /// Returned primaries that are no further than the present one are to be attached again.
