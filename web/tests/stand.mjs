@@ -43,22 +43,47 @@ export function card(members) {
   };
 }
 
-/** Serves `topics`: name to list of key and thing. */
-export async function stand(topics) {
+/**
+ * Serves `topics`: name to list of key and thing; and `answers`: pattern of a path below `/api/v2/`, and what gives its answer.
+ * `mood`: `well`, `silent` (nothing is ever answered), or `ill` (every question fails).
+ */
+export async function stand(topics, answers = [], mood = 'well') {
   const event = (name, set) => `event: ${name}\ndata: ${JSON.stringify({ all: true, set, gone: [] })}\n\n`;
   const streams = new Set();
+  const asked = [];
+  const json = (answer, status, value) => {
+    answer.writeHead(status, { 'content-type': 'application/json' });
+    answer.end(JSON.stringify(value));
+  };
+  /** Of the first pattern that fits and has something to say. */
+  const found = (path) => {
+    for (const [pattern, give] of answers) {
+      const match = pattern.exec(path);
+      const value = match && give(...match.slice(1));
+      if (value) return value;
+    }
+    return null;
+  };
   const server = createServer((request, answer) => {
     const path = new URL(request.url, 'http://stand').pathname;
     const asset = /^\/web\/assets\/([\w.]+)$/.exec(path);
+    const below = path.startsWith('/api/v2/') ? decodeURIComponent(path.slice('/api/v2/'.length)) : '';
+    if (below) asked.push(request.url.slice('/api/v2/'.length));
     if (path === '/api/v2/events') {
       answer.writeHead(200, { 'content-type': 'text/event-stream' });
+      if (mood === 'silent') return;
       for (const [name, set] of Object.entries(topics)) answer.write(event(name, set));
       streams.add(answer);
       const beat = setInterval(() => answer.write('event: beat\ndata: {}\n\n'), 2000);
       answer.on('close', () => clearInterval(beat));
     } else if (path === '/api/v2/session') {
-      answer.writeHead(200, { 'content-type': 'application/json' });
-      answer.end(JSON.stringify({ user: 'ann', may_change: true, node: 'stand', version: '0', raft: false, recoveries_enabled: true, trouble: null }));
+      json(answer, 200, { user: 'ann', may_change: true, node: 'orch1.example.com', version: '0.9.0', raft: false, recoveries_enabled: true, trouble: null });
+    } else if (below && mood === 'silent') {
+      // Whoever asks waits.
+    } else if (below && mood === 'ill') {
+      json(answer, 500, { code: 'internal', message: 'the store cannot be read: disk I/O error' });
+    } else if (below && found(below)) {
+      json(answer, 200, found(below));
     } else if (asset) {
       answer.writeHead(200, { 'content-type': KINDS[asset[1].split('.').pop()] ?? 'text/plain' });
       answer.end(readFileSync(join(dist, 'assets', asset[1])));
@@ -67,14 +92,20 @@ export async function stand(topics) {
       answer.writeHead(200, { 'content-type': 'text/html' });
       answer.end(readFileSync(join(dist, 'index.html'), 'utf8').replaceAll('./assets/', `${up}assets/`));
     } else {
-      answer.writeHead(404, { 'content-type': 'application/json' });
-      answer.end('{"code":"none","message":"the stand has no such thing"}');
+      json(answer, 404, { code: 'none', message: 'the stand has no such thing' });
     }
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     tell: (name, change) => streams.forEach((stream) => stream.write(`event: ${name}\ndata: ${JSON.stringify({ all: false, gone: [], ...change })}\n\n`)),
+    /** What was asked for below `/api/v2/`, in that order. */
+    asked,
+    /** The connection of everybody breaks, and nobody gets another one. */
+    fall: () => {
+      server.close();
+      server.closeAllConnections();
+    },
     end: () => {
       server.closeAllConnections();
       server.close();

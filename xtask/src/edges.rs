@@ -84,6 +84,7 @@ const TEST_EDGES: &[(&str, &str, &str)] = &[
     ("api", "cli", "the client asks the router over a real connection"),
     ("cli", "lab", "commands against real servers"),
     ("server", "lab", "the binary against real servers"),
+    ("server", "mysql", "an example that answers in place of a thousand servers"),
     ("lab", "manager", "campaigns look into the manager's own view"),
     ("lab", "server", "campaigns run the binary"),
 ];

@@ -34,6 +34,8 @@ pub struct Facts {
     pub exact_semi_sync: bool,
     /// Policy makes read-only primaries writable.
     pub recovers_non_writable: bool,
+    /// A recovery of ours closed it to writes and was given up, and it is closed since.
+    pub left_closed: bool,
     /// It heads its cluster: it replicates from nobody.
     pub is_primary: bool,
     /// It and its source replicate from each other.
@@ -71,6 +73,9 @@ pub struct Facts {
     /// It stands still: neither its binary log nor its semi-synchronous replication changed for longer than is reasonable.
     #[serde(default)]
     pub is_still: bool,
+    /// By its own word commits have been waiting for an acknowledgement for longer than is reasonable, and none came.
+    #[serde(default)]
+    pub is_stuck: bool,
     /// Where it stands.
     pub placement: Placement,
     /// Its semi-synchronous replication.
@@ -257,6 +262,7 @@ impl Facts {
             recovers_intermediate: cluster.is_some_and(|cluster| policy.recovers_intermediate.holds(cluster)),
             exact_semi_sync: policy.exact_semi_sync,
             recovers_non_writable: policy.recover_non_writable,
+            left_closed: own.is_some_and(|own| snapshot.left_closed(own).is_some()),
             is_primary: graph.source(key).is_none() && group.is_none_or(|group| group.is_primary),
             is_co_primary: graph.is_co_primary(key),
             writable_rivals: writable_rivals(snapshot, graph, watched),
@@ -275,6 +281,10 @@ impl Facts {
             coordinates: own.map(|own| own.binlog.coordinates.clone()).unwrap_or_default(),
             is_still: watched
                 .unchanged_since
+                .is_some_and(|since| snapshot.now.since(since) > policy.locked_semi_sync_after),
+            is_stuck: watched
+                .ledger
+                .stuck_since
                 .is_some_and(|since| snapshot.now.since(since) > policy.locked_semi_sync_after),
             placement: own.map(|own| own.placement.clone()).unwrap_or_default(),
             semi_sync: own.map(|own| own.semi_sync.clone()).unwrap_or_default(),

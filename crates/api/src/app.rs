@@ -20,6 +20,7 @@ use crate::forward::{self, Forwarder};
 use crate::metrics::Metrics;
 use crate::outlook::Outlook;
 use crate::route::{Access, Place, Route};
+use crate::v2::looks::Looks;
 use crate::{auth, routes, web};
 
 /// What every handler has at hand. Cheap to clone.
@@ -31,6 +32,8 @@ pub(crate) struct Api {
     pub(crate) outlook: Arc<dyn Outlook>,
     /// Hands requests on to the leader.
     pub(crate) forwarder: Forwarder,
+    /// What is told to those who watch.
+    pub(crate) looks: Arc<Looks>,
 }
 
 /// Returns everything that is served: `/api`, `/api/v2`, `/web` and `/metrics`, below the configured prefix. Prefix and
@@ -38,7 +41,7 @@ pub(crate) struct Api {
 pub fn router(manager: Manager, metrics: Metrics) -> Router {
     let outlook = Arc::new(manager.consensus().clone());
     let forwarder = Forwarder::new(&manager.config(), forward::Limits::default());
-    router_of(Api { manager, metrics, outlook, forwarder })
+    router_of(Api { manager, metrics, outlook, forwarder, looks: Arc::default() })
 }
 
 /// Returns the same of an `api` that is put together already.
@@ -63,7 +66,7 @@ pub fn router_for_this_process(manager: Manager, metrics: Metrics) -> Router {
     let outlook = Arc::new(manager.consensus().clone());
     let forwarder = Forwarder::new(&manager.config(), forward::Limits::default());
     let guard = if manager.only_answers() { Guard::Refusal } else { Guard::None };
-    let api = Api { manager, metrics, outlook, forwarder };
+    let api = Api { manager, metrics, outlook, forwarder, looks: Arc::default() };
     mounted(&api, guard).layer(middleware::from_fn(refuse_odd_paths))
 }
 

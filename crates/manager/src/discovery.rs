@@ -10,7 +10,7 @@ use topology::{Instance, InstanceKey, Observation, Placement, ThreadState};
 
 use crate::hub::{Hub, lock};
 use crate::observatory::Via;
-use crate::{fencing, names, pulse, suspicion, watcher};
+use crate::{fencing, hands, names, pulse, suspicion, watcher};
 
 /// Why an address is not watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,7 @@ pub(crate) async fn take_in(hub: &Arc<Hub>, key: &InstanceKey, probe: Probe) {
         hub.spawn(async move { watcher::probe_kept(&hub_of_task, &source).await });
     }
     fencing::look_at(hub, key);
+    release_brake(hub, key);
     if let Some(reported) = reported {
         go_by(hub, key, reported).await;
     }
@@ -191,6 +192,35 @@ async fn join_names(hub: &Hub, config: &Config, instance: &mut Instance) -> BTre
     }
     neighbours.remove(&instance.key);
     neighbours
+}
+
+/// Ends what a planned takeover slowed down and could not let go, as the server did not answer then: it is known by its mark,
+/// whoever left it.
+fn release_brake(hub: &Arc<Hub>, key: &InstanceKey) {
+    let is_braked = |watched: &topology::Watched| watched.instance.as_ref().is_some_and(|own| own.binlog.is_braked);
+    if !hub.observatory.get(key).is_some_and(|watched| is_braked(&watched)) {
+        return;
+    }
+    // Whoever takes over at this moment goes on with it.
+    let is_busy = !lock(&hub.recovering).is_empty() || !hub.store.declared().recovering.is_empty();
+    let Ok(mandate) = hub.office.mandate() else { return };
+    if is_busy {
+        return;
+    }
+    let (hub_of_task, key) = (Arc::clone(hub), key.clone());
+    hub.spawn(async move {
+        let released = mandate.run(hands::release_brake_of(&hub_of_task, &mandate, &key)).await;
+        match released {
+            Some(Ok(())) => {
+                let message = "its commits had been slowed down by a takeover that was given up: they are not any more";
+                crate::audit::record(&hub_of_task, "release-brake", Some(&key), "", message).await;
+            }
+            Some(Err(error)) => {
+                tracing::warn!(instance = %key, %error, "commits are slowed down, and that cannot be ended")
+            }
+            None => {}
+        }
+    });
 }
 
 /// The process list of a source tells hosts of replicas, not their ports: a guess that nobody ever answered at is no

@@ -421,20 +421,28 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             return false;
         }
         Undo::Thaw { server, uuid } => Some(match hands::thaw(hub, run, server, uuid.as_ref()).await {
-            Ok(()) => format!("{server} takes writes again"),
+            Ok(()) => narrator::takes_writes_again(server),
             Err(error) => format!("{server} may still be read-only, and is opened when it answers: {error}"),
         }),
         Undo::MoveBack { replica, to, start } => Some(match hands::move_back(hub, run, replica, to, *start).await {
             Ok(()) => format!("{replica} is below {to} again"),
             Err(why) => format!("{replica} could not be moved back below {to}: {why}"),
         }),
+        Undo::Realign { replica, to, at, start } => {
+            Some(match mending::realign(hub, run, replica, to, at, *start).await {
+                Ok(()) => format!("{replica} is below {to} again"),
+                Err(why) => format!("{replica} stays where it is, and not below {to}: {why}"),
+            })
+        }
         Undo::Detach { server, forget_source, acked } => {
             let detached = hands::detach_primary(hub, run, server, *forget_source, *acked).await;
             detached.err().map(|error| format!("{server} is still configured as a replica: {error}"))
         }
         Undo::ReleaseBrake { primary } => {
             let released = hands::release_brake(hub, run, primary).await;
-            released.err().map(|error| format!("commits on {primary} may still be slowed down: {error}"))
+            released
+                .err()
+                .map(|error| format!("commits on {primary} may still be slowed down, until it is seen again: {error}"))
         }
         Undo::FollowAgain { candidate } => {
             let follows = hands::follow_again(hub, run, candidate).await;

@@ -39,7 +39,7 @@ pub(crate) fn look_at(hub: &Arc<Hub>, key: &InstanceKey) {
             drop(attention);
             crate::watcher::probe_kept(&hub_of_task, &key).await;
         });
-    } else {
+    } else if !is_being_replaced(hub, &demoted) {
         returning::attend(hub, &mandate, key);
     }
 }
@@ -84,6 +84,12 @@ pub(crate) async fn meet(hub: &Arc<Hub>, key: &InstanceKey) {
 /// True while nobody was promoted: the recovery itself sees to it.
 fn is_undecided(hub: &Hub, demoted: &Demoted) -> bool {
     lock(&hub.undecided).contains(&demoted.recovery_uid)
+}
+
+/// True while the recovery that replaces it runs here. A candidate that is about to be opened looks like the closed replica of
+/// a primary that is one again.
+pub(crate) fn is_being_replaced(hub: &Hub, demoted: &Demoted) -> bool {
+    lock(&hub.recovering).values().any(|uid| *uid == demoted.recovery_uid)
 }
 
 fn is_primary_again(hub: &Hub, key: &InstanceKey, demoted: &Demoted) -> bool {

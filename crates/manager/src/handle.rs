@@ -8,7 +8,7 @@ use std::time::Duration;
 use analysis::Policy;
 use config::{Config, Finding};
 use consensus::Consensus;
-use planner::{Decision, Explanation, Hold, Request, Wish};
+use planner::{Explanation, Hold, Request, Wish};
 use store::{Applied, Command, NodeId, Store};
 use topology::{Declared, InstanceKey, Snapshot, Timestamp, Unreachable};
 
@@ -19,11 +19,14 @@ use crate::hub::{Hub, View, lock};
 use crate::mandate::Mandate;
 use crate::nodes::Lookout;
 use crate::observatory::Observatory;
+use crate::preview::{self, Deed, Preview};
 use crate::readiness::{self, Readiness};
 use crate::recovery::{self, Recovered};
+use crate::rehearsal::{self, Rehearsed};
 use crate::returning::{self, Returned};
 use crate::seat::Seat;
 use crate::takeover::{self, TakenOver};
+use crate::workload::Workload;
 use crate::world::World;
 use crate::{Error, audit, caretaker, cycle, discovery, fleet, forced, hands, mandate, nodes, suspicion, watcher};
 
@@ -327,6 +330,10 @@ impl Manager {
     /// [`Error::Server`] with what the server answered; [`Error::Consensus`] on a node that does not lead.
     pub async fn set_read_only(&self, key: &InstanceKey) -> Result<(), Error> {
         let mandate = self.hub.office.mandate()?;
+        if self.hub.store.declared().left_closed.contains_key(key) {
+            // Closed by a person from now on.
+            hands::reinstate(&self.hub, key).await?;
+        }
         self.act(key, "read-only", &mandate, hands::set_read_only(&self.hub, &mandate, key)).await
     }
 
@@ -409,8 +416,30 @@ impl Manager {
     ///
     /// # Errors
     /// [`Error::Unknown`] when there is no such server.
-    pub async fn rehearse_takeover(&self, primary: &InstanceKey, wish: &Wish) -> Result<Decision, Error> {
-        Ok(takeover::rehearse(&self.hub, primary, wish, false).await?.1)
+    pub async fn rehearse_takeover(
+        &self,
+        primary: &InstanceKey,
+        wish: &Wish,
+        skip_hooks: bool,
+    ) -> Result<Rehearsed, Error> {
+        takeover::rehearse(&self.hub, primary, wish, skip_hooks).await
+    }
+
+    /// Returns what [`Manager::recover`] would do now or, where `request` names a command, [`Manager::replace_primary`].
+    /// Servers are read, and nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such server.
+    pub async fn rehearse_recovery(&self, key: &InstanceKey, request: &Request) -> Result<Rehearsed, Error> {
+        rehearsal::of_recovery(&self.hub, key, request).await
+    }
+
+    /// Returns what `deed` would do to `key`, as far as is known now.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such server; [`Error::Store`] when the store cannot be read.
+    pub fn preview(&self, key: &InstanceKey, deed: Deed) -> Result<Preview, Error> {
+        preview::of(&self.hub, key, deed)
     }
 
     /// Changes declared state.
@@ -444,6 +473,11 @@ impl Manager {
     /// Returns the recoveries that are needed and do not begin; empty on a node that does not act.
     pub fn holds(&self) -> Vec<Held> {
         holds::all(&self.hub)
+    }
+
+    /// Returns what probing cost on this node lately.
+    pub fn workload(&self) -> Workload {
+        self.hub.workload.history(self.now())
     }
 
     /// Returns what would become of each cluster if its primary died; at most a second old.

@@ -17,12 +17,12 @@ use crate::executor::Run;
 use crate::hub::{Hub, lock};
 use crate::mandate::{Mandate, Office};
 use crate::reach::Verbs;
-use crate::{Error, audit, mending, narrator, watcher};
+use crate::{Error, audit, mending, narrator, reopening, watcher};
 
 pub(crate) use returning::{close_at_once, reinstate, welcome, who};
 pub(crate) use takeover::{
-    close_candidate, detach_primary, follow_again, forget_sources, move_back, release_brake, restore_acks, thaw,
-    thaw_now,
+    close_candidate, detach_primary, follow_again, forget_sources, move_back, release_brake, release_brake_of,
+    restore_acks, thaw, thaw_now,
 };
 
 /// Who owns what recoveries declare, and why (Orchestrator's words, which scripts look for).
@@ -486,8 +486,22 @@ pub(crate) async fn unfence(
     key: &InstanceKey,
     was_fenced: bool,
 ) -> Result<(), Error> {
-    hub.declare(Command::Reinstate { key: key.clone() }).await?;
-    if was_fenced { set_writable(hub, mandate, key).await } else { Ok(()) }
+    if !was_fenced {
+        hub.declare(Command::Reinstate { key: key.clone() }).await?;
+        return Ok(());
+    }
+    was_not_replaced(hub, mandate, key).await?;
+    set_writable(hub, mandate, key).await
+}
+
+/// Puts on record that nobody took the place of `key`, which was closed: until it has been open for a while, whoever leads looks
+/// after it.
+pub(crate) async fn was_not_replaced(hub: &Arc<Hub>, mandate: &Mandate, key: &InstanceKey) -> Result<(), Error> {
+    // Without a record it was not closed.
+    let Some(record) = hub.store.declared().demoted.get(key).cloned() else { return Ok(()) };
+    hub.declare(Command::LeaveClosed(record)).await?;
+    reopening::open_later(hub, mandate, key);
+    Ok(())
 }
 
 /// Puts a candidate that may have been opened for writes, and was not confirmed, on record as demoted.

@@ -26,6 +26,7 @@ use crate::readiness::Readiness;
 use crate::returning::Attended;
 use crate::settings::{self, Settings};
 use crate::watcher::Watcher;
+use crate::workload::Ledger;
 use crate::world::World;
 
 /// All that is known at one moment, with what follows from it.
@@ -65,6 +66,8 @@ pub(crate) struct Hub {
     pub(crate) polling: Semaphore,
     /// Bounds polling of servers that failed, apart from the others: each waits for its timeout, and would take their turns.
     pub(crate) polling_failing: Semaphore,
+    /// What probing cost lately.
+    pub(crate) workload: Ledger,
     pub(crate) watchers: Mutex<BTreeMap<InstanceKey, Watcher>>,
     /// Sources whose death is being looked into.
     pub(crate) suspects: Mutex<BTreeSet<InstanceKey>>,
@@ -88,6 +91,8 @@ pub(crate) struct Hub {
     pub(crate) changelog: Changelog,
     /// Replaced primaries that came back, and when they were last attended to.
     pub(crate) returning: Mutex<BTreeMap<InstanceKey, Attended>>,
+    /// Primaries that a recovery left closed, and that are looked after.
+    pub(crate) reopening: Mutex<BTreeSet<InstanceKey>>,
     /// Recoveries that are needed and do not begin, by the instance that failed.
     pub(crate) held: Mutex<BTreeMap<InstanceKey, Held>>,
     /// Names that servers report and that were looked into: key probed, name reported.
@@ -128,6 +133,7 @@ impl Hub {
             nudge: Notify::new(),
             polling: Semaphore::new(config.discovery.max_concurrency.max(1)),
             polling_failing: Semaphore::new((config.discovery.max_concurrency.max(1) / 4).max(1)),
+            workload: Ledger::default(),
             watchers: Mutex::default(),
             suspects: Mutex::default(),
             mending: Mutex::default(),
@@ -139,6 +145,7 @@ impl Hub {
             known_detections: Mutex::default(),
             holds: Mutex::default(),
             returning: Mutex::default(),
+            reopening: Mutex::default(),
             held: Mutex::default(),
             readiness: Mutex::default(),
             asked_names: Mutex::default(),

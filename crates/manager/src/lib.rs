@@ -34,11 +34,13 @@ mod names;
 mod narrator;
 mod nodes;
 mod observatory;
+mod preview;
 mod pulse;
 #[doc(hidden)]
 pub mod reach;
 mod readiness;
 mod recovery;
+mod rehearsal;
 mod reopening;
 mod resume;
 mod returning;
@@ -47,6 +49,7 @@ mod settings;
 mod suspicion;
 mod takeover;
 mod watcher;
+mod workload;
 mod world;
 
 pub use clock::Clock;
@@ -54,12 +57,16 @@ pub use forced::Forced;
 pub use handle::{Health, Manager, Mode, Reload};
 pub use holds::{Held, Reason};
 pub use hub::View;
+pub use narrator::takes_writes_again;
+pub use preview::{Deed, Preview};
 pub use readiness::{Acks, Readiness};
 pub use recovery::Recovered;
+pub use rehearsal::Rehearsed;
 pub use returning::Returned;
 #[doc(hidden)]
 pub use seat::Seat;
 pub use takeover::TakenOver;
+pub use workload::{Latency, Stretch, Workload};
 #[doc(hidden)]
 pub use world::World;
 

@@ -1,6 +1,7 @@
 //! Steps of recoveries other than that of a dead primary by GTID; with `hands.rs` the only place that changes servers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use planner::{Outcome, Threads};
@@ -90,6 +91,32 @@ pub(crate) async fn align(
     }
     read(hub, replica).await?;
     done("")
+}
+
+/// Lets an aligned replica go on where it had settled in the log of the old primary. What it got from the candidate since is
+/// nothing as long as that stayed closed.
+pub(crate) async fn realign(
+    hub: &Arc<Hub>,
+    run: &Run,
+    replica: &InstanceKey,
+    to: &InstanceKey,
+    at: &BinlogCoordinates,
+    start: Threads,
+) -> Result<(), String> {
+    let candidate = &run.plan.successor;
+    let moving = async {
+        if read(hub, replica).await?.source() != Some(candidate) {
+            return Ok(());
+        }
+        if run.may_be_open.load(Ordering::Relaxed) || run.begun_before.contains(&run.plan.point_of_no_return()) {
+            return refuse(format!("{candidate} may have taken writes"));
+        }
+        let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
+        server.checked()?.change_source_at(&channel, to, at).await?;
+        server.checked()?.start_anew(&channel, start.receiver, start.applier).await?;
+        read(hub, replica).await.map(drop)
+    };
+    moving.await.map_err(|Sentence(why)| why)
 }
 
 /// How long a replica may take to connect anew as one that acknowledges.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use analysis::{Code, Diagnosis, Facts, Policy};
-use planner::{Beyond, Hold, Kind, Plan, Reception, Returning, Stay};
-use store::{Applied, Command, NewRecovery};
+use planner::{Action, Beyond, Hold, Kind, Plan, Reception, Returning, Stay};
+use store::{Applied, Command, NewRecovery, Page, RecoveryFilter};
 use topology::{Demoted, InstanceKey, Timestamp};
 
 use crate::claim::Claim;
 use crate::hub::{Hub, View, lock};
 use crate::mandate::Mandate;
 use crate::recovery::{self, Recovered};
-use crate::{Error, audit, divergence, executor, hands, narrator, watcher};
+use crate::{Error, audit, divergence, executor, fencing, hands, narrator, watcher};
 
 /// What stands in the place of a diagnosis in the row of its recovery.
 const CODE: &str = "ReturnedMaster";
@@ -142,6 +142,16 @@ pub(crate) fn all(hub: &Hub) -> Result<Vec<Returned>, Error> {
     Ok(all)
 }
 
+/// Returns what would become of `key` if a person asked now to have it back; with `rebuild`, as another server's copy.
+pub(crate) fn if_asked(hub: &Hub, key: &InstanceKey, rebuild: bool) -> Result<Reception, Error> {
+    let (view, policy) = (hub.view(), hub.policy());
+    match demotion(&view, key) {
+        Ok(demoted) => receive(hub, &view, &policy, (key, &demoted), Wish { asked: true, rebuild }),
+        Err(Error::Held(Hold::Returned(stay))) => Ok(Reception::Stay(stay)),
+        Err(error) => Err(error),
+    }
+}
+
 /// Decides about `key`, with what is on record of it.
 fn receive(
     hub: &Hub,
@@ -178,6 +188,9 @@ async fn consider(
     let policy = hub.policy();
     let view = look_at_both(hub, &policy, key).await?;
     let demoted = demotion(&view, key)?;
+    if fencing::is_being_replaced(hub, &demoted) {
+        return Err(Error::Held(Hold::Running { uid: demoted.recovery_uid }));
+    }
     let mut reception = receive(hub, &view, &policy, (key, &demoted), wish)?;
     if let Reception::Stay(Stay::Divergent { primary, recorded: false, .. }) = &reception {
         divergence::keep(hub, &view, key, &demoted, primary).await?;
@@ -185,7 +198,11 @@ async fn consider(
     }
     let done = match reception {
         Reception::Settled(why) => {
-            hands::welcome(hub, key).await?;
+            if demoted.key == *key && replaced_in_vain(hub, &demoted)? {
+                hands::was_not_replaced(hub, mandate, key).await?;
+            } else {
+                hands::welcome(hub, key).await?;
+            }
             audit::record(hub, "returned-master", Some(key), "", &format!("not demoted any more: {why}")).await;
             Ok(None)
         }
@@ -201,6 +218,26 @@ async fn consider(
     };
     drop(attention);
     done
+}
+
+/// True when the recovery that closed it was given up, as it could not be told whether the one to be promoted was open: by now
+/// that follows it again.
+fn replaced_in_vain(hub: &Hub, demoted: &Demoted) -> Result<bool, Error> {
+    let filter = RecoveryFilter { uid: Some(demoted.recovery_uid.clone()), ..RecoveryFilter::default() };
+    let recovery = hub.store.recoveries(filter, Page::nth(0))?.into_iter().next();
+    let is_over = |recovery: &store::Recovery| recovery.ended.is_some() && recovery.successor.is_none();
+    if !recovery.as_ref().is_some_and(is_over) {
+        return Ok(false);
+    }
+    let record = hub.store.plan(&demoted.recovery_uid)?;
+    let plan = record.and_then(|record| serde_json::from_str::<Plan>(&record.plan).ok());
+    let closes = |action: &Action| match action {
+        Action::Fence { server, was_writable, .. } | Action::Freeze { server, was_writable, .. } => {
+            *was_writable && *server == demoted.key
+        }
+        _ => false,
+    };
+    Ok(plan.is_some_and(|plan| plan.steps.iter().any(|step| closes(&step.action))))
 }
 
 fn demotion(view: &View, key: &InstanceKey) -> Result<Demoted, Error> {

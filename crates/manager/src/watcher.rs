@@ -110,8 +110,9 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
         // A poll waits its turn among all polls; who asks does not, also not who asks meanwhile.
         let fails = hub.observatory.get(&key).is_some_and(|watched| watched.failing_since.is_some());
         let turns = if fails { &hub.polling_failing } else { &hub.polling };
-        let mut turn = None;
-        if asked.is_none() {
+        let mut turn = if asked.is_none() { turns.try_acquire().ok() } else { None };
+        if asked.is_none() && turn.is_none() {
+            let _waits = hub.workload.wait(hub.clock);
             tokio::select! {
                 biased;
                 permit = turns.acquire() => turn = permit.ok(),
@@ -136,6 +137,7 @@ async fn run(hub: Arc<Hub>, key: InstanceKey, mut orders: mpsc::Receiver<oneshot
 async fn probe(hub: &Arc<Hub>, key: &InstanceKey, prober: &mut dyn Probing) {
     hub.observatory.attempt(key, hub.now());
     let probe = prober.probe(hub.clock).await;
+    hub.workload.probed(&probe.observation);
     discovery::take_in(hub, key, probe).await;
 }
 

@@ -277,14 +277,56 @@ async fn a_primary_that_is_read_only_is_opened() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Replicas that do not use GTID and stopped in the same place are all kept.
-#[tokio::test(flavor = "multi_thread")]
-async fn replicas_without_gtid_are_aligned() -> anyhow::Result<()> {
+async fn fleet_without_gtid() -> anyhow::Result<Fleet> {
     let fleet = Fleet::builder().primary_with_replicas(3).build().await?;
     for replica in &fleet.servers()[1..] {
         replica.sql("STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_AUTO_POSITION=0; START REPLICA").await?;
         replica.replicating_from(fleet.server(0).key(), Duration::from_secs(10)).await?;
     }
+    Ok(fleet)
+}
+
+/// They are aligned with a new primary, and the old one is back before that is promoted: they follow it again, and miss nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_without_gtid_go_back_to_a_primary_that_is_back() -> anyhow::Result<()> {
+    const LAST_ALIGNMENT: u32 = 7;
+    let fleet = fleet_without_gtid().await?;
+    let path = fleet.dir().join("back.sqlite3");
+    let drill = Mode::Drill { halt_in_step: LAST_ALIGNMENT };
+    let first = stage::manage(&fleet, ALL, drill, Store::open(&path, store::Mode::Own)?).await?;
+    fleet.server(0).sql("insert into app.writes (run, id, worker) values (1, 1, 7)").await?;
+    fleet.in_sync_with(fleet.server(0), Duration::from_secs(10)).await?;
+    fleet.server(0).kill9()?;
+    eventually("the step before its end", Duration::from_secs(20), || {
+        let running = first.store().running_recoveries().ok()?.into_iter().next()?;
+        let record = first.store().plan(&running.uid).ok()??;
+        let is_halted = |done: &store::StepRecord| done.number == LAST_ALIGNMENT && done.outcome.is_none();
+        record.steps.iter().any(is_halted).then_some(())
+    })
+    .await;
+    first.stop(Duration::ZERO).await;
+    drop(first);
+    fleet.server(0).launch_writable()?;
+    fleet.server(0).answering(Duration::from_secs(20)).await?;
+    let stage = Stage {
+        manager: stage::manage(&fleet, ALL, Mode::Service, Store::open(&path, store::Mode::Own)?).await?,
+        fleet,
+    };
+    let recovery = stage.recovered("DeadPrimary").await;
+    assert!(!recovery.is_successful && recovery.successor.is_none(), "{recovery:?}");
+    stage.fleet.server(0).sql("insert into app.writes (run, id, worker) values (1, 2, 7)").await?;
+    for replica in 1..=3 {
+        stage.follows(replica, 0).await?;
+    }
+    stage.fleet.in_sync_with(stage.fleet.server(0), Duration::from_secs(10)).await?;
+    stage.end().await;
+    Ok(())
+}
+
+/// Replicas that do not use GTID and stopped in the same place are all kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_without_gtid_are_aligned() -> anyhow::Result<()> {
+    let fleet = fleet_without_gtid().await?;
     let stage = Stage { manager: stage::manage(&fleet, ALL, Mode::Service, stage::in_memory()?).await?, fleet };
     let writer = Writer::start(&stage.fleet, WriterOptions::default());
     writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;

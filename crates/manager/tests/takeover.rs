@@ -305,3 +305,36 @@ async fn mariadb_without_an_account_is_held() -> anyhow::Result<()> {
     stage.end(0).await?;
     Ok(())
 }
+
+/// A takeover slowed the primary down and was gone before it could end that: whoever leads next does, and leaves alone what
+/// an operator set.
+async fn a_brake_is_released(product: Product, ours: &str, own: &str) -> anyhow::Result<()> {
+    let fleet = Fleet::builder().product(product).primary_with_replicas(1).build().await?;
+    let (primary, replica) = (fleet.server(0), fleet.server(1));
+    let (variable, _) = ours.split_once('=').expect("a setting");
+    primary.sql(&format!("set global {ours}")).await?;
+    replica.sql(&format!("set global {own}")).await?;
+    let extra = r#", "InstancePollSeconds": 1"#;
+    let manager = start(extra, Mode::Service, Store::open(":memory:", store::Mode::Own)?).await?;
+    see(&manager, &fleet).await?;
+    let until = Instant::now() + SOON;
+    while primary.value(&format!("select @@global.{variable}")).await? != "0" {
+        assert!(Instant::now() < until, "commits are slowed down still");
+    }
+    let since = manager.now();
+    eventually("the other one is seen once more", SOON, || {
+        manager.view().snapshot.get(replica.key()).filter(|watched| watched.is_fresh(since)).map(drop)
+    })
+    .await;
+    assert_eq!(format!("{variable}={}", replica.value(&format!("select @@global.{variable}")).await?), own);
+    manager.stop(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_brake_that_stayed_is_released_when_the_server_is_seen() -> anyhow::Result<()> {
+    let (ours, own) = ("binlog_group_commit_sync_delay=100007", "binlog_group_commit_sync_delay=2000");
+    a_brake_is_released(Product::MySql97, ours, own).await?;
+    let (ours, own) = ("binlog_commit_wait_count=100007", "binlog_commit_wait_count=12");
+    a_brake_is_released(Product::MariaDb118, ours, own).await
+}

@@ -12,6 +12,7 @@ use topology::{
 };
 
 use crate::row::Row;
+use crate::verbs::brake;
 
 /// Variables by lower-case name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,6 +133,10 @@ fn binlog(variables: &Variables, rows: &[Row]) -> Binlog {
         row_image: variables.text(&["binlog_row_image"]).to_owned(),
         logs_replica_updates: variables.on(&["log_replica_updates", "log_slave_updates"]),
         coordinates,
+        is_braked: brake::is_ours(
+            variables.number(&["binlog_group_commit_sync_delay"]),
+            variables.number(&["binlog_commit_wait_count"]),
+        ),
     }
 }
 

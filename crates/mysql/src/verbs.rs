@@ -1,7 +1,7 @@
 //! What can be done to a server: one method per verb.
 
 mod acks;
-mod brake;
+pub(crate) mod brake;
 mod copying;
 mod freeze;
 mod source;

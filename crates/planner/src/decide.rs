@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use topology::{Graph, InstanceKey, Snapshot, Timestamp};
 
 use crate::{
-    Choice, Hold, Kind, Plan, Rejection, by_position, dead_co_primary, dead_group_member, dead_intermediate,
-    dead_primary, lint, living_primary, non_writable, semi_sync,
+    Choice, Hold, Kind, Plan, Rejection, against_reopening, by_position, dead_co_primary, dead_group_member,
+    dead_intermediate, dead_primary, lint, living_primary, non_writable, semi_sync,
 };
 
 /// What to do about a diagnosis.
@@ -103,6 +103,9 @@ fn plan_about(diagnosis: &Diagnosis, context: Context<'_>) -> Result<Plan, Hold>
     // What is left of a cluster below a replaced primary goes by the policy for the cluster that it belongs to.
     let recovers_intermediate =
         facts.recovers_intermediate || dead_intermediate::is_automated_above(context, &graph, &facts.key);
+    if kind == Kind::NonWritablePrimary && !request.forced {
+        left_closed(&graph, facts, context).map_or(Ok(()), Err)?;
+    }
     let adapted = Diagnosis { facts: Facts { recovers_intermediate, ..facts.clone() }, ..diagnosis.clone() };
     let (diagnosis, facts) = (&adapted, &adapted.facts);
     if let Some(hold) = held_back(kind, diagnosis, context) {
@@ -222,6 +225,18 @@ fn not_recoverable(code: Code) -> Hold {
 
 /// Why servers are in downtime that a recovery lost (Orchestrator's word).
 const LOST_IN_RECOVERY: &str = "lost-in-recovery";
+
+/// Returns why a primary that we closed stays so: who opens it (the manager, as soon as it is seen) waits for the same.
+fn left_closed(graph: &Graph, facts: &Facts, context: Context<'_>) -> Option<Hold> {
+    let snapshot = context.snapshot;
+    let record = snapshot.left_closed(snapshot.instance(&facts.key)?)?;
+    if let Some(uid) = context.running {
+        return Some(Hold::Running { uid: uid.to_owned() });
+    }
+    let against = against_reopening(snapshot, graph, &facts.key, record);
+    let why = against.unwrap_or_else(|| "nothing speaks against it, and it is tried again and again".to_owned());
+    Some(Hold::LeftClosed { uid: record.recovery_uid.clone(), why })
+}
 
 /// Returns that a death is too fresh, or witnessed by too few.
 fn too_early(kind: Kind, facts: &Facts, policy: &Policy, now: Timestamp) -> Option<Hold> {

@@ -155,6 +155,13 @@ pub enum Hold {
         /// That server.
         key: InstanceKey,
     },
+    /// A recovery of ours closed it, and was given up: it is opened by itself when nothing speaks against it any more.
+    LeftClosed {
+        /// That recovery.
+        uid: String,
+        /// What speaks against it.
+        why: String,
+    },
     /// A replica without GTID has not applied all it received: where it will end is not known yet.
     StillApplying {
         /// The replica.
@@ -210,6 +217,7 @@ impl Hold {
             Self::CannotBeClosed { .. } => "cannot_be_closed",
             Self::NoSemiSyncReplica { .. } => "no_semi_sync_replica",
             Self::AnotherWritable { .. } => "another_writable",
+            Self::LeftClosed { .. } => "left_closed",
             Self::StillApplying { .. } => "still_applying",
         }
     }
@@ -253,6 +261,7 @@ impl Hold {
             Self::Cooldown { .. } => {
                 Some(format!("orchestrator-client -c ack-cluster-recoveries -i {subject} -r 'reason'"))
             }
+            Self::LeftClosed { .. } => Some(format!("orchestrator-client -c set-writeable -i {subject}")),
             Self::Returned(stay) => stay.remedy(subject),
             // What a person may overrule by naming the server.
             Self::NoCandidate { choice } => {
@@ -351,6 +360,9 @@ impl fmt::Display for Hold {
                 "it waits for {wanted} semi-synchronous replicas, {missing} are missing, and of {possible} that may acknowledge (DetectSemiSyncEnforcedQuery) none can be switched"
             ),
             Self::AnotherWritable { key } => write!(out, "{key} takes writes, or did when it was last seen"),
+            Self::LeftClosed { uid, why } => {
+                write!(out, "recovery {uid} closed it to writes and was given up, and it is not open yet: {why}")
+            }
             Self::StillApplying { key } => {
                 write!(out, "{key} does not use GTID and still applies what it received: its place is not final")
             }

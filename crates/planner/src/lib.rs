@@ -20,6 +20,7 @@ mod dead_primary;
 mod decide;
 mod explain;
 mod hold;
+mod left_closed;
 mod lint;
 mod living_primary;
 mod non_writable;
@@ -41,6 +42,7 @@ pub use compatible::{Incompatible, ReplicationRules, can_follow_by_gtid, can_rep
 pub use decide::{Context, Decision, PastRecovery, Request, decide};
 pub use explain::{Explanation, Rehearsal, explain, readiness};
 pub use hold::Hold;
+pub use left_closed::against_reopening;
 pub use lint::{Flaw, lint};
 pub use plan::{Acks, Action, HookList, Kind, Lost, Outcome, Plan, Step, Threads};
 pub use receivers::receivers_to_restart;
@@ -49,4 +51,4 @@ pub use rejoin::{Beyond, Homecoming, Reception, Returning, Stay, is_primary_agai
 pub use retreat::{Undo, retreat};
 pub use simulate::{Consequence, Simulation, simulate};
 pub use suppose::{Fault, Impossible, suppose};
-pub use takeover::{Obstacle, Wish, takeover};
+pub use takeover::{Obstacle, Wish, takeover, takeover_choice};

@@ -112,6 +112,27 @@ pub enum Stay {
 }
 
 impl Stay {
+    /// Returns a short name for it that does not change, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotReplaced => "not_replaced",
+            Self::Unreadable => "unreadable",
+            Self::Writable => "writable",
+            Self::NoPrimary { .. } => "no_primary",
+            Self::Untold => "untold",
+            Self::Divergent { .. } => "divergent",
+            Self::PolicyOff => "policy_off",
+            Self::NotAutomated => "not_automated",
+            Self::Disabled => "disabled",
+            Self::Downtimed { .. } => "downtimed",
+            Self::Stopped { .. } => "stopped",
+            Self::NoAccount => "no_account",
+            Self::Purged { .. } => "purged",
+            Self::CannotRebuild { .. } => "cannot_rebuild",
+            Self::Unsafe { .. } => "unsafe_plan",
+        }
+    }
+
     /// Returns the command that would change it, if there is one.
     pub fn remedy(&self, key: &InstanceKey) -> Option<String> {
         match self {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use topology::{InstanceKey, ServerUuid};
+use topology::{BinlogCoordinates, InstanceKey, ServerUuid};
 
 use crate::{Acks, Action, Outcome, Plan, Step, Threads};
 
@@ -58,6 +58,18 @@ pub enum Undo {
         replica: InstanceKey,
         /// Where it was.
         to: InstanceKey,
+        /// What ran on it.
+        start: Threads,
+    },
+    /// Let a replica without GTID, which was aligned with the candidate, go on where it had settled in the log of its source;
+    /// unless the candidate may have been opened.
+    Realign {
+        /// The replica.
+        replica: InstanceKey,
+        /// Where it was.
+        to: InstanceKey,
+        /// How far it had come there.
+        at: BinlogCoordinates,
         /// What ran on it.
         start: Threads,
     },
@@ -138,6 +150,9 @@ fn undo(plan: &Plan, step: &Step, outcome: Option<Outcome>, promoting: bool) -> 
         Action::Freeze { server, uuid, .. } => Undo::Thaw { server: server.clone(), uuid: uuid.clone() },
         Action::Relocate { replica, from, start, .. } => {
             Undo::MoveBack { replica: replica.clone(), to: from.clone(), start: *start }
+        }
+        Action::Align { replica, at, start, .. } => {
+            Undo::Realign { replica: replica.clone(), to: plan.failed.clone(), at: at.clone(), start: *start }
         }
         Action::Attach { server, tls, acked, .. } => {
             Undo::Detach { server: server.clone(), forget_source: tls.is_some(), acked: *acked }

@@ -82,6 +82,7 @@ impl goldenscript::Runner for Story {
             "look" => self.look(&mut args),
             "lose" => self.lose(&mut args)?,
             "demoted" => self.demoted(&mut args)?,
+            "left-closed" => self.left_closed(&mut args)?,
             "replicate" => self.replicate(&mut args)?,
             "group" => self.group(&mut args)?,
             "revive" => self.revive(&mut args)?,
@@ -263,7 +264,8 @@ impl Story {
             let now = self.now;
             if name == "still-since" {
                 let since = Timestamp::from_secs(value.parse()?);
-                self.servers.get_mut(&server).ok_or("who?")?.unchanged_since = Some(since);
+                let server = self.servers.get_mut(&server).ok_or("who?")?;
+                (server.unchanged_since, server.ledger.stuck_since) = (Some(since), Some(since));
                 continue;
             }
             if name == "receivers-restarted" {
@@ -379,6 +381,16 @@ impl Story {
             at: self.now,
         };
         self.declared.demoted.insert(under, demoted);
+        Ok(String::new())
+    }
+
+    /// A recovery closed a server to put another one in its place, and was given up.
+    fn left_closed(&mut self, args: &mut ArgumentConsumer) -> Result<String, Failure> {
+        self.demoted(args)?;
+        let (server, record) = self.declared.demoted.pop_first().ok_or("no record")?;
+        let instance = self.servers.get(&server).and_then(|watched| watched.instance.clone());
+        let record = Demoted { uuid: None, ..record }.known_as(instance.as_deref());
+        self.declared.left_closed.insert(server, record);
         Ok(String::new())
     }
 
@@ -629,6 +641,7 @@ fn short(undo: &Undo) -> String {
         Undo::Unfence { server, open: false } => format!("leave {server} as it is, and off the record"),
         Undo::Thaw { server, .. } => format!("open {server}"),
         Undo::MoveBack { replica, to, .. } => format!("move {replica} below {to}"),
+        Undo::Realign { replica, to, at, .. } => format!("move {replica} below {to}, where it stood at {at}"),
         Undo::ReleaseBrake { primary } => format!("release the brake of {primary}"),
         Undo::FollowAgain { candidate } => format!("start {candidate}"),
         Undo::Detach { server, .. } => format!("detach {server}"),
@@ -657,6 +670,7 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         return;
     }
     match name {
+        "identity-of" => instance.uuid = ServerUuid::new(&uuid(&key(value))),
         "data-center" => value.clone_into(&mut instance.placement.data_center),
         "executed" => instance.gtid.executed = GtidSet::parse(value).unwrap(),
         "purged" => instance.gtid.purged = GtidSet::parse(value).unwrap(),
@@ -675,6 +689,8 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         "flavor" => instance.version.flavor = if value == "percona" { Flavor::Percona } else { Flavor::MySql },
         "applier" => instance.channels[0].applier = state(value),
         "applier-errno" => instance.channels[0].applier_errno = value.parse().unwrap(),
+        "lag-secs" => instance.channels[0].lag_secs = Some(value.parse().unwrap()),
+        "format" => instance.binlog.format = topology::BinlogFormat::parse(value),
         "detached" => instance.channels.clear(),
         "read" => instance.channels[0].read = BinlogCoordinates::new("binlog.000002", value.parse().unwrap()),
         "applied-to" => instance.channels[0].executed = BinlogCoordinates::new("binlog.000002", value.parse().unwrap()),

@@ -240,7 +240,9 @@ pub enum Command {
     },
     /// Records that a primary was replaced and must not become writable by itself. Answers [`Applied::Done`].
     Demote(Demoted),
-    /// Takes that record back: the server was rejoined, or an operator says so. Answers [`Applied::Rows`].
+    /// Turns that record into one of a server that was closed and that nobody replaced. Answers [`Applied::Done`].
+    LeaveClosed(Demoted),
+    /// Takes such a record back: the server was rejoined, or an operator says so. Answers [`Applied::Rows`].
     Reinstate {
         /// The server's address.
         key: InstanceKey,

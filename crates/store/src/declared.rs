@@ -56,7 +56,10 @@ pub(crate) fn refresh(db: &Connection, declared: &mut Declared, section: Section
             let sql = "SELECT cluster_name, alias FROM cluster_alias_override";
             declared.alias_overrides = all(db, sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect();
         }
-        Section::Demoted => declared.demoted = by_key(db, "demoted_instance", demoted)?,
+        Section::Demoted => {
+            declared.demoted = by_key(db, "demoted_instance WHERE left_closed = 0", demoted)?;
+            declared.left_closed = by_key(db, "demoted_instance WHERE left_closed = 1", demoted)?;
+        }
         Section::Forgotten => {
             declared.forgotten = by_key(db, "forgotten_instance", |row| moment::read(row, "forgotten_until"))?;
         }

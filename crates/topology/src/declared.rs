@@ -167,6 +167,10 @@ pub struct Declared {
     pub alias_overrides: BTreeMap<String, String>,
     /// Replaced primaries by address.
     pub demoted: BTreeMap<InstanceKey, Demoted>,
+    /// Primaries that a recovery closed and that nobody replaced, as it was given up, by address: until they were open again
+    /// for a while. `successor` is who was to take the place.
+    #[serde(default)]
+    pub left_closed: BTreeMap<InstanceKey, Demoted>,
     /// Addresses that an operator had forgotten; they are not probed until that time.
     pub forgotten: BTreeMap<InstanceKey, Timestamp>,
     /// Addresses that every node watches, however it heard of them. Shared, since it is long and changes seldom.

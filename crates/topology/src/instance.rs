@@ -130,6 +130,9 @@ pub struct Binlog {
     pub logs_replica_updates: bool,
     /// End of the log.
     pub coordinates: BinlogCoordinates,
+    /// One of us slows its commits down, or did and could not end that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_braked: bool,
 }
 
 /// `@@gtid_mode`.

@@ -326,3 +326,43 @@ pub struct Session {
     /// Why nothing can be put on record; null while all is well.
     pub trouble: Option<String>,
 }
+
+/// What probing cost on one node lately.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Probing {
+    /// The node's host.
+    pub node: String,
+    /// When this was asked.
+    pub now: String,
+    /// How long each stretch is.
+    pub stretch_secs: u64,
+    /// How many polls may run at one time.
+    pub at_one_time: usize,
+    /// Polls that wait for their turn now.
+    pub queue: usize,
+    /// How long the first of them waits.
+    pub waits_ms: u64,
+    /// The stretches that are over, oldest first, without gaps.
+    pub past: Vec<ProbingStretch>,
+}
+
+/// A stretch of time in the history of probing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProbingStretch {
+    /// When it began.
+    pub begins: String,
+    /// Probes that ended in it.
+    pub probes: u32,
+    /// Of these, such as read nothing.
+    pub failures: u32,
+    /// Half of the others took at most this; null where there were none.
+    pub median_ms: Option<f64>,
+    /// Nineteen of twenty of them took at most this.
+    pub p95_ms: Option<f64>,
+    /// None of them took longer.
+    pub max_ms: Option<f64>,
+    /// As many polls as waited for their turn at one time, at most.
+    pub queue: usize,
+    /// The longest that one of them had waited.
+    pub waited_ms: u64,
+}

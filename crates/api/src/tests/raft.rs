@@ -40,7 +40,8 @@ pub(super) async fn node(text: &str, status: Status, limits: Limits) -> (Served,
 async fn served(text: &str, outlook: Arc<Chosen>, limits: Limits) -> Served {
     let manager = manager(text).await;
     let forwarder = Forwarder::new(&manager.config(), limits);
-    Served { router: router_of(Api { manager, metrics: Metrics::install(), outlook, forwarder }) }
+    let looks = Arc::default();
+    Served { router: router_of(Api { manager, metrics: Metrics::install(), outlook, forwarder, looks }) }
 }
 
 #[tokio::test]

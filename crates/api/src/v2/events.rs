@@ -1,12 +1,12 @@
 //! What changes, told as it changes: one stream of server-sent events.
 //!
 //! Each topic is a set of things with keys. The first event of a topic is all of it, later ones are what changed and what
-//! is gone; who connects again begins again with all. Four times a second at most it is looked what changed, and only what
-//! changed is sent, so that a farm at rest costs a heartbeat.
+//! is gone; who connects again begins again with all. Four times a second at most it is looked what changed, once for all who
+//! watch the same, and only what changed is sent, so that a farm at rest costs a heartbeat, and a viewer next to nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -18,18 +18,17 @@ use manager::View;
 use serde::Serialize;
 use store::{Page, RecoveryFilter, Store};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use topology::Cluster;
 
 use crate::app::Api;
 use crate::call::Call;
 use crate::lookup;
 use crate::route::{Access, Place, Route, RouteInfo, Verb};
+use crate::v2::looks::{LOOK, Scope, Things, Topics};
 use crate::v2::verb::unstored;
-use crate::v2::{farm, findings, history, nodes};
+use crate::v2::{farm, findings, history, nodes, returned};
 
-/// How often it is looked what changed.
-const LOOK: Duration = Duration::from_millis(250);
 /// After this time without a change a heartbeat is sent, so that a lost connection is noticed.
 const BEAT: Duration = Duration::from_secs(3);
 /// Recoveries that are told of: the newest.
@@ -42,9 +41,6 @@ static ENDING: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::n
 pub fn end_streams() {
     ENDING.send_replace(true);
 }
-
-/// The things of a topic as JSON, by key.
-type Things = BTreeMap<String, String>;
 
 pub(super) fn routes() -> Vec<Route> {
     let handler = get(|State(api): State<Api>, call: Call| {
@@ -59,21 +55,28 @@ pub(super) fn routes() -> Vec<Route> {
 /// One who watches.
 struct Feed {
     api: Api,
-    /// The cluster whose members are told of; empty for none.
-    cluster: String,
+    /// What all are told, and, if a cluster is watched, what those are told who watch it.
+    scopes: Vec<Scope>,
     /// What was told last, by topic.
-    told: BTreeMap<&'static str, Things>,
+    told: BTreeMap<&'static str, Arc<Things>>,
     waiting: VecDeque<Event>,
     looks: Interval,
+    /// The first look is at once.
+    begun: bool,
     spoke: Instant,
 }
 
 impl Feed {
     fn new(api: Api, cluster: &str) -> Self {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut scopes = vec![api.looks.scope("")];
+        if !cluster.is_empty() {
+            scopes.push(api.looks.scope(cluster));
+        }
+        // All look at the same moments: the first of them does it, the others find it done.
+        let mut looks = interval_at(api.looks.next(), LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let told = BTreeMap::new();
-        Self { api, cluster: cluster.to_owned(), told, waiting: VecDeque::new(), looks, spoke: Instant::now() }
+        Self { api, scopes, told, waiting: VecDeque::new(), looks, begun: false, spoke: Instant::now() }
     }
 
     fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -93,7 +96,9 @@ impl Feed {
                 self.spoke = Instant::now();
                 return event;
             }
-            self.looks.tick().await;
+            if std::mem::replace(&mut self.begun, true) {
+                self.looks.tick().await;
+            }
             self.look().await;
             if self.waiting.is_empty() && self.spoke.elapsed() >= BEAT {
                 self.waiting.push_back(Event::default().event("beat").data("{}"));
@@ -102,37 +107,52 @@ impl Feed {
     }
 
     async fn look(&mut self) {
-        let (api, cluster) = (self.api.clone(), self.cluster.clone());
-        let seen = self.api.ask(move |store| seen(&api, &cluster, store)).await;
-        let Ok(topics) = seen else {
-            // It is told again when the store can be read again; the page sees beats meanwhile.
-            return;
-        };
-        for (topic, things) in topics {
-            if let Some(change) = change(self.told.get(topic), &things) {
-                self.waiting.push_back(Event::default().event(topic).data(change));
+        for scope in self.scopes.clone() {
+            let (api, cluster) = (self.api.clone(), scope.cluster().to_owned());
+            let ask = || self.api.ask(move |store| seen(&api, &cluster, store));
+            let Ok(topics) = scope.look(ask).await else {
+                // It is told again when the store can be read again; the page sees beats meanwhile.
+                return;
+            };
+            for (topic, things) in topics.iter() {
+                self.tell(topic, things);
             }
-            self.told.insert(topic, things);
         }
+    }
+
+    fn tell(&mut self, topic: &'static str, things: &Arc<Things>) {
+        let before = self.told.get(topic);
+        if before.is_some_and(|before| Arc::ptr_eq(before, things)) {
+            return;
+        }
+        if let Some(change) = change(before.map(Arc::as_ref), things) {
+            self.waiting.push_back(Event::default().event(topic).data(change));
+        }
+        self.told.insert(topic, Arc::clone(things));
     }
 }
 
-/// Returns everything that is told of, by topic.
-fn seen(api: &Api, cluster: &str, store: &Store) -> Result<Vec<(&'static str, Things)>, store::Error> {
+/// Returns what is told of by topic: of one cluster, or what does not belong to one.
+fn seen(api: &Api, cluster: &str, store: &Store) -> Result<Topics, store::Error> {
     let view = api.view();
-    let mut topics = vec![
-        ("nodes", thing("nodes", &steady(nodes::nodes(&api.outlook.status(), api.outlook.lease())))),
-        ("recoveries", recoveries(store)?),
-        ("clusters", clusters(api, &view)),
-        ("findings", found(api, &view)),
-        ("settings", thing("recoveries_enabled", &!view.snapshot.declared.recoveries_disabled)),
-    ];
-    if !cluster.is_empty() {
+    let topics = if cluster.is_empty() {
+        vec![
+            ("nodes", thing("nodes", &steady(nodes::nodes(&api.outlook.status(), api.outlook.lease())))),
+            ("recoveries", recoveries(store)?),
+            ("clusters", clusters(api, &view)),
+            ("findings", found(api, &view)),
+            ("returned", returned(api, &view)),
+            ("divergences", divergences(store)?),
+            ("settings", thing("recoveries_enabled", &!view.snapshot.declared.recoveries_disabled)),
+        ]
+    } else {
         let followed = followed(api, &view, cluster);
-        topics.push(("shown", followed.map_or_else(Things::new, |cluster| thing("cluster", &cluster.name))));
-        topics.push(("instances", followed.map_or_else(Things::new, |cluster| instances(api, &view, cluster))));
-    }
-    Ok(topics)
+        vec![
+            ("shown", followed.map_or_else(Things::new, |cluster| thing("cluster", &cluster.name))),
+            ("instances", followed.map_or_else(Things::new, |cluster| instances(api, &view, cluster))),
+        ]
+    };
+    Ok(topics.into_iter().map(|(topic, things)| (topic, Arc::new(things))).collect())
 }
 
 /// What counts on by itself would make a change of every look.
@@ -206,18 +226,28 @@ fn recoveries(store: &Store) -> Result<Things, store::Error> {
     newest.iter().map(|row| Ok((row.uid.clone(), json(&history::recovery(store, row)?)))).collect()
 }
 
+fn returned(api: &Api, view: &View) -> Things {
+    // Who cannot be told of now is told of at the next look.
+    returned::rows(api, view).unwrap_or_default().iter().map(|(key, row)| (key.to_string(), json(row))).collect()
+}
+
+fn divergences(store: &Store) -> Result<Things, store::Error> {
+    let open = store.divergences(false)?;
+    Ok(open.iter().map(|row| (row.id.to_string(), json(&returned::divergence(row)))).collect())
+}
+
 fn thing(key: &str, value: &impl Serialize) -> Things {
     Things::from([(key.to_owned(), json(value))])
 }
 
-fn json(value: &impl Serialize) -> String {
+fn json(value: &impl Serialize) -> Arc<str> {
     // All of them have strings for keys, so that writing them cannot fail.
-    serde_json::to_string(value).unwrap_or_default()
+    serde_json::to_string(value).unwrap_or_default().into()
 }
 
 /// Returns what changed since `before`, as JSON; all of it where nothing was told yet.
 fn change(before: Option<&Things>, now: &Things) -> Option<String> {
-    let is_new = |(key, value): &(&String, &String)| before.and_then(|before| before.get(*key)) != Some(*value);
+    let is_new = |(key, value): &(&String, &Arc<str>)| before.and_then(|before| before.get(*key)) != Some(*value);
     let set: Vec<String> = now.iter().filter(is_new).map(|(key, value)| format!("[{},{value}]", json(key))).collect();
     let gone: Vec<&String> = before.into_iter().flat_map(Things::keys).filter(|key| !now.contains_key(*key)).collect();
     if before.is_some() && set.is_empty() && gone.is_empty() {
@@ -231,7 +261,7 @@ mod tests {
     use super::*;
 
     fn things(pairs: &[(&str, &str)]) -> Things {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), Arc::from(*value))).collect()
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Who asks, what the service is set to, and who leads.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
+use manager::{Latency, Stretch, Workload};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::Command;
-use wire::Session;
+use wire::{Probing, ProbingStretch, Session, exact_time};
 
 use crate::answer::{Answer, Reply};
 use crate::app::Api;
@@ -19,6 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get("v2/session", session),
         get("v2/configuration", configuration),
+        get("v2/probing", probing),
         put("v2/automatic-recovery", automatic_recovery),
         post("v2/leadership", lead),
     ]
@@ -41,6 +45,39 @@ async fn session(api: Api, call: Call) -> Answer {
 async fn configuration(api: Api, _call: Call) -> Answer {
     let shown: Value = serde_json::from_str(&api.config().dump_json())?;
     Reply::bare(&shown)
+}
+
+/// Shows what probing cost on the node that is asked, lately.
+async fn probing(api: Api, _call: Call) -> Answer {
+    let Workload { stretch, past, queue, waits } = api.manager.workload();
+    Reply::bare(&Probing {
+        node: api.manager.node().hostname.clone(),
+        now: exact_time(api.manager.now()),
+        stretch_secs: stretch.as_secs(),
+        at_one_time: api.config().discovery.max_concurrency.max(1),
+        queue,
+        waits_ms: whole_millis(waits),
+        past: past.iter().map(stretch_of).collect(),
+    })
+}
+
+fn stretch_of(past: &Stretch) -> ProbingStretch {
+    let millis =
+        |of: fn(&Latency) -> Duration| past.latency.as_ref().map(|latency| of(latency).as_micros() as f64 / 1e3);
+    ProbingStretch {
+        begins: exact_time(past.begins),
+        probes: past.probes,
+        failures: past.failures,
+        median_ms: millis(|latency| latency.median),
+        p95_ms: millis(|latency| latency.p95),
+        max_ms: millis(|latency| latency.max),
+        queue: past.queue,
+        waited_ms: whole_millis(past.waited),
+    }
+}
+
+fn whole_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Something that is on or off.

@@ -7,7 +7,7 @@ use mysql::{Closing, Copied, ErrorKind, Identity, SourceChange};
 use planner::{Action, Beyond, Homecoming, Outcome};
 use store::Command;
 use tokio::time::Instant;
-use topology::{Channel, Instance, InstanceKey, ServerUuid, WritePolicy};
+use topology::{Channel, Demoted, Instance, InstanceKey, ServerUuid, WritePolicy};
 
 use super::{Grip, LOST_IN_RECOVERY, OWNER, Performed, Sentence, done, grip, read, refuse};
 use crate::executor::Run;
@@ -42,7 +42,7 @@ pub(crate) async fn close_at_once(
     }
 }
 
-/// Takes back that the server at `key` is demoted, also where it was under another address. That another server was, which
+/// Takes back that the server at `key` is demoted, or was left closed, also where it was under another address. That another server was, which
 /// had this address, stays on record.
 pub(crate) async fn reinstate(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
     // It may have been replaced more than once.
@@ -50,15 +50,24 @@ pub(crate) async fn reinstate(hub: &Hub, key: &InstanceKey) -> Result<(), Error>
         let Some(key) = hub.snapshot().demotion_at(key).map(|demoted| demoted.key.clone()) else { break };
         hub.declare(Command::Reinstate { key }).await?;
     }
+    let declared = hub.store.declared();
+    let known = hub.observatory.get(key).and_then(|watched| watched.instance.clone());
+    let is_it = |record: &&Demoted| known.as_ref().is_none_or(|server| record.may_be(server));
+    if declared.left_closed.get(key).filter(is_it).is_some() {
+        hub.declare(Command::Reinstate { key: key.clone() }).await?;
+    }
     Ok(())
 }
 
-/// Takes back that the server at `key` is demoted, and the downtime that its failover gave it.
+/// Takes back that the server at `key` is demoted, and the downtime that its failover gave it, under the address that it had then.
 pub(crate) async fn welcome(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
     let is_ours = |downtime: &&topology::Downtime| downtime.owner == OWNER && downtime.reason == LOST_IN_RECOVERY;
+    let then = hub.snapshot().demotion_at(key).map(|demoted| demoted.key.clone());
     // First: once its record is gone, nobody comes back to it.
-    if hub.store.declared().downtimes.get(key).filter(is_ours).is_some() {
-        hub.declare(Command::EndDowntime { key: key.clone() }).await?;
+    for key in then.into_iter().filter(|then| then != key).chain([key.clone()]) {
+        if hub.store.declared().downtimes.get(&key).filter(is_ours).is_some() {
+            hub.declare(Command::EndDowntime { key }).await?;
+        }
     }
     reinstate(hub, key).await
 }

@@ -82,6 +82,11 @@ pub(crate) async fn release_brake(hub: &Arc<Hub>, run: &Run, primary: &InstanceK
     grip_again(hub, run, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
 }
 
+/// Likewise, of a primary whose takeover is over.
+pub(crate) async fn release_brake_of(hub: &Hub, mandate: &Mandate, primary: &InstanceKey) -> Result<(), Error> {
+    grip(hub, mandate, primary)?.server.checked()?.brake(None).await.map_err(Error::from).map(drop)
+}
+
 pub(super) async fn relocate(
     hub: &Arc<Hub>,
     run: &Run,
@@ -395,12 +400,8 @@ pub(crate) async fn restore_acks(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, a
 
 /// Lets a frozen primary take writes again; where it does not answer, it is opened when it does.
 pub(crate) async fn thaw(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>) -> Result<(), Error> {
-    hub.declare(Command::Reinstate { key: key.clone() }).await?;
-    let opened = open_again(hub, &run.mandate, key, uuid).await;
-    if opened.is_err() {
-        crate::reopening::open_later(hub, &run.mandate, &run.plan);
-    }
-    opened
+    was_not_replaced(hub, &run.mandate, key).await?;
+    open_again(hub, &run.mandate, key, uuid).await
 }
 
 /// Lets a primary that an earlier recovery closed take writes again.

@@ -34,6 +34,7 @@ impl Server {
                 row_image: "FULL".to_owned(),
                 logs_replica_updates: self.setup.logs_updates,
                 coordinates: place(self.binlog.len()),
+                is_braked: false,
             },
             gtid: self.gtid(),
             channels: self.replication.iter().map(|own| self.channel(own, now)).collect(),

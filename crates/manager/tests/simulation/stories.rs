@@ -200,6 +200,7 @@ fn a_takeover_that_is_gone_on_with_holds_the_cluster_under_its_old_and_its_new_n
         schedule.start_manager(0, Mode::Drill { halt_in_step: PROMOTE }).await;
         schedule.pass(6000).await;
         let (manager, first) = (schedule.manager(), wish(1));
+        #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
         tokio::spawn(async move { manager.take_over(&InstanceKey::new("s0", 3306), first, true).await.is_ok() });
         schedule.pass(4000).await;
         assert_eq!(schedule.shared.lock().server(1).writes, WritePolicy::Writable, "it was halted in the promotion");
@@ -213,6 +214,33 @@ fn a_takeover_that_is_gone_on_with_holds_the_cluster_under_its_old_and_its_new_n
         schedule.start_manager(0, Mode::Service).await;
         schedule.pass(10_000).await;
         assert_eq!(schedule.primary(), "s1");
+        schedule.heal().await;
+        schedule.end().await;
+    });
+}
+
+#[test]
+fn a_primary_that_a_recovery_left_closed_is_opened_as_soon_as_that_can_be_done() {
+    simulate(async {
+        let mut schedule = staged(plain(2, |_| {}), "");
+        schedule.settle(10_000).await;
+        // Nobody can be opened: not the candidate, and then not the primary again.
+        schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = true));
+        let (s0, request) =
+            ("s0:3306", Request { forced: true, command: "force-master-failover".to_owned(), ..Request::default() });
+        let forced = schedule.manager().replace_primary(s0, request).await.unwrap();
+        assert_eq!(forced.recovered.successor, None);
+        schedule.pass(5 * 60_000).await;
+        let held = schedule.manager().holds();
+        let remedy = held.iter().find_map(|held| held.reason.remedy(&held.instance));
+        assert_eq!(remedy.as_deref(), Some("orchestrator-client -c set-writeable -i s0:3306"), "{held:?}");
+        schedule.kill_manager(0).await;
+        schedule.start_manager(0, Mode::Service).await;
+        schedule.pass(10_000).await;
+        assert_ne!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
+        schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = false));
+        schedule.pass(10_000).await;
+        assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
         schedule.heal().await;
         schedule.end().await;
     });

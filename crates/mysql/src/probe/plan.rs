@@ -37,6 +37,8 @@ const CHANGING: &[&str] = &[
     "gtid_slave_pos",
     "gtid_binlog_pos",
     "gtid_binlog_state",
+    "binlog_group_commit_sync_delay",
+    "binlog_commit_wait_count",
     "rpl_semi_sync_master_enabled",
     "rpl_semi_sync_master_timeout",
     "rpl_semi_sync_master_wait_for_slave_count",

@@ -12,6 +12,12 @@ const NEVER_SO_MANY: u64 = 100_007;
 /// MariaDB's default, which counts for nothing while it waits for no commits.
 const MARIADB_WAIT_USEC: u64 = 100_000;
 
+/// True when one of us slowed a server down that has these values of `binlog_group_commit_sync_delay` (MySQL) and
+/// `binlog_commit_wait_count` (MariaDB).
+pub(crate) fn is_ours(sync_delay: u64, wait_count: u64) -> bool {
+    sync_delay % 1000 == MARK || wait_count == NEVER_SO_MANY
+}
+
 impl Server {
     /// Delays each commit (in truth: each group of commits) by `delay`; none ends that. A server that an operator gave a
     /// delay keeps it. Returns whether the wish is fulfilled.
@@ -24,7 +30,7 @@ impl Server {
             if self.dialect().is_mariadb() { "binlog_commit_wait_count" } else { "binlog_group_commit_sync_delay" };
         let rows = self.rows(doing, &format!("select @@global.{variable}")).await?;
         let now: u64 = rows.first().and_then(|row| row.get(0)).and_then(|text| text.parse().ok()).unwrap_or(0);
-        let is_ours = if self.dialect().is_mariadb() { now == NEVER_SO_MANY } else { now % 1000 == MARK };
+        let is_ours = if self.dialect().is_mariadb() { is_ours(0, now) } else { is_ours(now, 0) };
         if now != 0 && !is_ours || now == 0 && delay.is_none() {
             return Ok(delay.is_none());
         }

@@ -40,6 +40,7 @@ pub(crate) fn apply(db: &Connection, command: &Command) -> Result<Applied, Fault
         }
         Command::RenameCluster { from, to, at } => record::rename_cluster(db, from, to, *at).map(done),
         Command::Demote(demoted) => record::demote(db, demoted).map(done),
+        Command::LeaveClosed(demoted) => record::leave_closed(db, demoted).map(done),
         Command::Reinstate { key } => record::reinstate(db, key),
         Command::RecordDivergence(new) => divergence::record(db, new),
         Command::AcknowledgeDivergence { id, owner, comment, at } => {
@@ -88,7 +89,7 @@ pub(crate) fn touches(command: &Command) -> &'static [Section] {
         Command::PutTag { .. } | Command::DeleteTag { .. } => &[Section::Tags],
         Command::DisableRecoveries { .. } | Command::EnableRecoveries => &[Section::RecoveriesDisabled],
         Command::RenameCluster { .. } => &[Section::AliasOverrides, Section::Recovering],
-        Command::Demote(_) | Command::Reinstate { .. } => &[Section::Demoted],
+        Command::Demote(_) | Command::LeaveClosed(_) | Command::Reinstate { .. } => &[Section::Demoted],
         Command::BeginRecovery(_) | Command::EndRecovery(_) => &[Section::Recovering],
         Command::Expire { .. } => {
             &[Section::Downtimes, Section::Maintenance, Section::PromotionRules, Section::Forgotten]

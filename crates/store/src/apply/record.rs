@@ -52,12 +52,17 @@ pub(super) fn rename_cluster(db: &Connection, from: &str, to: &str, at: Timestam
     Ok(())
 }
 
-pub(super) fn demote(db: &Connection, demoted: &Demoted) -> Result<(), Fault> {
+pub(super) fn leave_closed(db: &Connection, demoted: &Demoted) -> Result<(), Fault> {
+    put_demoted(db, demoted, true)
+}
+
+fn put_demoted(db: &Connection, demoted: &Demoted, left_closed: bool) -> Result<(), Fault> {
     let Demoted { key, uuid, server_id, executed, successor, recovery_uid, at } = demoted;
     run(
         db,
         "REPLACE INTO demoted_instance (hostname, port, server_uuid, server_id, executed, successor_hostname,
-           successor_port, recovery_uid, demoted_at, demoted_at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           successor_port, recovery_uid, demoted_at, demoted_at_us, left_closed)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             key.host,
             key.port,
@@ -68,9 +73,16 @@ pub(super) fn demote(db: &Connection, demoted: &Demoted) -> Result<(), Fault> {
             successor.port,
             recovery_uid,
             moment::text(*at),
-            at.0
+            at.0,
+            left_closed
         ],
     )?;
+    Ok(())
+}
+
+pub(super) fn demote(db: &Connection, demoted: &Demoted) -> Result<(), Fault> {
+    let Demoted { key, successor, .. } = demoted;
+    put_demoted(db, demoted, false)?;
     // The successor leads now: whatever replaced it earlier is history.
     let sql = "DELETE FROM demoted_instance WHERE hostname = ? AND port = ? AND NOT (hostname = ? AND port = ?)";
     run(db, sql, params![successor.host, successor.port, key.host, key.port])?;

@@ -164,7 +164,8 @@ fn one_of_each() -> Vec<Command> {
         Command::Note { uid: uid(), message: text("m"), at: when },
         Command::RenameCluster { from: cluster(), to: text("db2:3306"), at: when },
         Command::EndRecovery(ending("r1", 10, when)),
-        Command::Demote(demoted),
+        Command::Demote(demoted.clone()),
+        Command::LeaveClosed(demoted),
         Command::Reinstate { key: db(1) },
         Command::BlockRecovery {
             key: db(1),

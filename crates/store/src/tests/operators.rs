@@ -163,7 +163,12 @@ fn a_replaced_primary_is_remembered_until_it_leads_again_or_is_reinstated() {
     // Back again: the one that was replaced first is the primary now.
     apply(&store, Command::Demote(demoted(2, 1, at(9))));
     assert_eq!(store.declared().demoted, BTreeMap::from([(db(2), demoted(2, 1, at(9)))]));
+    // Nobody took its place after all.
+    apply(&store, Command::LeaveClosed(demoted(2, 1, at(9))));
+    assert!(store.declared().demoted.is_empty());
+    assert_eq!(store.declared().left_closed, BTreeMap::from([(db(2), demoted(2, 1, at(9)))]));
     assert_eq!(apply(&store, Command::Reinstate { key: db(2) }), Applied::Rows(1));
+    assert!(store.declared().left_closed.is_empty());
     assert_eq!(apply(&store, Command::Reinstate { key: db(2) }), Applied::Rows(0));
 }
 
