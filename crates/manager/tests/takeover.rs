@@ -315,8 +315,7 @@ async fn a_brake_is_released(product: Product, ours: &str, own: &str) -> anyhow:
     primary.sql(&format!("set global {ours}")).await?;
     replica.sql(&format!("set global {own}")).await?;
     let extra = r#", "InstancePollSeconds": 1"#;
-    let manager = start(extra, Mode::Service, Store::open(":memory:", store::Mode::Own)?).await?;
-    see(&manager, &fleet).await?;
+    let manager = stage::manage(&fleet, extra, Mode::Service, stage::in_memory()?).await?;
     let until = Instant::now() + SOON;
     while primary.value(&format!("select @@global.{variable}")).await? != "0" {
         assert!(Instant::now() < until, "commits are slowed down still");
