@@ -34,8 +34,11 @@ const box = (name) => open.locator(`[data-key="${name}"]`);
 async function confirm(verb, fields = {}) {
   const dialog = open.getByRole('dialog').filter({ hasText: 'What this does' });
   for (const [label, value] of Object.entries(fields)) await dialog.getByLabel(label).fill(value);
+  const button = dialog.getByRole('button', { name: verb, exact: true });
+  // What it does is asked of the service.
+  await until(`the button ${verb}`, () => button.isEnabled());
   const said = await dialog.textContent();
-  await dialog.getByRole('button', { name: verb, exact: true }).click();
+  await button.click();
   await dialog.waitFor({ state: 'hidden' });
   return said;
 }
@@ -108,7 +111,7 @@ describe('the pages', () => {
     const drawer = open.getByRole('complementary');
     await drawer.getByRole('button', { name: 'Stop replication…' }).click();
     const said = await confirm('Stop replication');
-    assert.ok(said.includes('STOP REPLICA') && said.includes(replica.name), said);
+    assert.ok(said.includes('stop replica') && said.includes(replica.name), said);
     await box(replica.name).filter({ hasText: 'not replicating' }).waitFor();
     await drawer.getByRole('button', { name: 'Start replication…' }).click();
     await confirm('Start replication');
@@ -180,9 +183,10 @@ describe('the pages', () => {
   test('no text, colour or name makes a page wider than the screen', async () => {
     for (const [width, height] of [[390, 844], [1024, 768]]) {
       await open.setViewportSize({ width, height });
-      for (const path of ['clusters', 'clusters-analysis', 'audit-recovery', 'audit', 'discover', 'status', `cluster/instance/${servers.servers[1].host}/${servers.servers[1].port}`]) {
+      for (const path of ['clusters', 'clusters-analysis', 'audit-recovery', 'audit', 'discover', 'status', `cluster/instance/${servers.servers[1].host}/${servers.servers[1].port}`, `cluster/${servers.servers[1].name}/takeover`, `recover/${servers.servers[1].name}`]) {
         await open.goto(`${managed.url}/web/${path}`);
         await open.getByText('Live', { exact: true }).waitFor();
+        await until('all of it', () => open.evaluate(() => !document.querySelector('main .panel[role=status]')));
         const over = await open.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(over <= 0, `${path} is ${over} px too wide at ${width}`);
       }

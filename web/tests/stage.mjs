@@ -1,11 +1,12 @@
 // Real servers, the real program, a real browser.
 
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const top = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -62,8 +63,10 @@ export async function fleet(replicas = 3) {
   const child = start(lab, ['fleet', '--replicas', String(replicas), '--semi-sync']);
   await until('servers', () => child.exitCode !== null || child.said.includes('Ctrl-C'), 300_000);
   if (child.exitCode !== null) throw new Error(`the lab ended: ${child.said}`);
-  const servers = [...child.said.matchAll(/^(primary|replica) {2}(\S+):(\d+) {2}pid (\d+)/gm)].map(([, role, host, port, pid]) => ({
-    role, host, port: Number(port), pid: Number(pid), name: `${host}:${port}`,
+  const servers = [...child.said.matchAll(/^(primary|replica) {2}(\S+):(\d+) {2}pid (\d+) {2}root: (\S+)/gm)].map(([, role, host, port, pid, socket]) => ({
+    role, host, port: Number(port), pid: Number(pid), name: `${host}:${port}`, socket,
+    // How it was started, so that it can be started again.
+    words: readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1),
   }));
   const [, user, password] = /^account {2}(\S+) \/ (\S+) {2}\(manager\)/m.exec(child.said);
   return {
@@ -72,10 +75,30 @@ export async function fleet(replicas = 3) {
     password,
     kill: (server) => process.kill(server.pid, 'SIGKILL'),
     end: async () => {
+      await Promise.all(servers.map((server) => server.again).filter(Boolean).map((again) => (again.kill('SIGKILL'), again.ended)));
       child.kill('SIGTERM');
       await child.ended;
     },
   };
+}
+
+/** Starts a server that was killed, or ended, on its old data. */
+export async function startAgain(server) {
+  await server.again?.ended;
+  // What a killed one left behind; its number may be another process's by now.
+  rmSync(`${server.socket}.lock`, { force: true });
+  server.again = start(server.words[0], server.words.slice(1));
+  server.pid = server.again.pid;
+  await until(`${server.name} to be up`, () => sql(server, 'select 1'));
+}
+
+/** Asks a server as its root. */
+export async function sql(server, statement) {
+  // The client that lies beside the server, run as that is.
+  const words = server.words.slice(0, server.words.findIndex((word) => word.endsWith('mysqld')) + 1);
+  const client = words.pop().replace(/sbin\/mysqld$/, 'bin/mysql');
+  const [command, ...rest] = [...words, client, '-uroot', '-S', server.socket, '-BNe', statement];
+  return (await promisify(execFile)(command, rest)).stdout.trim();
 }
 
 /** A manager; a second start on the same folder and port goes on with what it knew. */

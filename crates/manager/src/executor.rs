@@ -421,7 +421,7 @@ async fn take_back(hub: &Arc<Hub>, run: &Run, undo: &Undo) -> bool {
             return false;
         }
         Undo::Thaw { server, uuid } => Some(match hands::thaw(hub, run, server, uuid.as_ref()).await {
-            Ok(()) => format!("{server} takes writes again"),
+            Ok(()) => narrator::takes_writes_again(server),
             Err(error) => format!("{server} may still be read-only, and is opened when it answers: {error}"),
         }),
         Undo::MoveBack { replica, to, start } => Some(match hands::move_back(hub, run, replica, to, *start).await {

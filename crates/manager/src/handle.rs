@@ -8,7 +8,7 @@ use std::time::Duration;
 use analysis::Policy;
 use config::{Config, Finding};
 use consensus::Consensus;
-use planner::{Decision, Explanation, Hold, Request, Wish};
+use planner::{Explanation, Hold, Request, Wish};
 use store::{Applied, Command, NodeId, Store};
 use topology::{Declared, InstanceKey, Snapshot, Timestamp, Unreachable};
 
@@ -19,8 +19,10 @@ use crate::hub::{Hub, View, lock};
 use crate::mandate::Mandate;
 use crate::nodes::Lookout;
 use crate::observatory::Observatory;
+use crate::preview::{self, Deed, Preview};
 use crate::readiness::{self, Readiness};
 use crate::recovery::{self, Recovered};
+use crate::rehearsal::{self, Rehearsed};
 use crate::returning::{self, Returned};
 use crate::seat::Seat;
 use crate::takeover::{self, TakenOver};
@@ -414,8 +416,30 @@ impl Manager {
     ///
     /// # Errors
     /// [`Error::Unknown`] when there is no such server.
-    pub async fn rehearse_takeover(&self, primary: &InstanceKey, wish: &Wish) -> Result<Decision, Error> {
-        Ok(takeover::rehearse(&self.hub, primary, wish, false).await?.1)
+    pub async fn rehearse_takeover(
+        &self,
+        primary: &InstanceKey,
+        wish: &Wish,
+        skip_hooks: bool,
+    ) -> Result<Rehearsed, Error> {
+        takeover::rehearse(&self.hub, primary, wish, skip_hooks).await
+    }
+
+    /// Returns what [`Manager::recover`] would do now or, where `request` names a command, [`Manager::replace_primary`].
+    /// Servers are read, and nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such server.
+    pub async fn rehearse_recovery(&self, key: &InstanceKey, request: &Request) -> Result<Rehearsed, Error> {
+        rehearsal::of_recovery(&self.hub, key, request).await
+    }
+
+    /// Returns what `deed` would do to `key`, as far as is known now.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such server; [`Error::Store`] when the store cannot be read.
+    pub fn preview(&self, key: &InstanceKey, deed: Deed) -> Result<Preview, Error> {
+        preview::of(&self.hub, key, deed)
     }
 
     /// Changes declared state.

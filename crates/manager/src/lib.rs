@@ -34,11 +34,13 @@ mod names;
 mod narrator;
 mod nodes;
 mod observatory;
+mod preview;
 mod pulse;
 #[doc(hidden)]
 pub mod reach;
 mod readiness;
 mod recovery;
+mod rehearsal;
 mod reopening;
 mod resume;
 mod returning;
@@ -55,8 +57,11 @@ pub use forced::Forced;
 pub use handle::{Health, Manager, Mode, Reload};
 pub use holds::{Held, Reason};
 pub use hub::View;
+pub use narrator::takes_writes_again;
+pub use preview::{Deed, Preview};
 pub use readiness::{Acks, Readiness};
 pub use recovery::Recovered;
+pub use rehearsal::Rehearsed;
 pub use returning::Returned;
 #[doc(hidden)]
 pub use seat::Seat;

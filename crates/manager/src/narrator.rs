@@ -129,6 +129,11 @@ pub(crate) fn evidence(facts: &Evidence) -> String {
     format!("evidence: {} {here}; {}", facts.key, witnesses.join("; "))
 }
 
+/// Returns the sentence with which the story of a takeover that was undone tells that nobody waits any more.
+pub fn takes_writes_again(server: &InstanceKey) -> String {
+    format!("{server} takes writes again")
+}
+
 /// Tells how a step went.
 pub(crate) fn tell_step(hub: &Arc<Hub>, uid: &str, step: &Step, outcome: Outcome, message: &str) {
     let outcome = match outcome {

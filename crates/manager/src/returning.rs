@@ -142,6 +142,16 @@ pub(crate) fn all(hub: &Hub) -> Result<Vec<Returned>, Error> {
     Ok(all)
 }
 
+/// Returns what would become of `key` if a person asked now to have it back; with `rebuild`, as another server's copy.
+pub(crate) fn if_asked(hub: &Hub, key: &InstanceKey, rebuild: bool) -> Result<Reception, Error> {
+    let (view, policy) = (hub.view(), hub.policy());
+    match demotion(&view, key) {
+        Ok(demoted) => receive(hub, &view, &policy, (key, &demoted), Wish { asked: true, rebuild }),
+        Err(Error::Held(Hold::Returned(stay))) => Ok(Reception::Stay(stay)),
+        Err(error) => Err(error),
+    }
+}
+
 /// Decides about `key`, with what is on record of it.
 fn receive(
     hub: &Hub,

@@ -11,6 +11,7 @@ use crate::claim::Claim;
 use crate::hub::{Hub, lock};
 use crate::mandate::Mandate;
 use crate::recovery::{self, Recovered};
+use crate::rehearsal::Rehearsed;
 use crate::{Error, watcher};
 
 /// How a takeover ended.
@@ -30,7 +31,7 @@ pub(crate) async fn rehearse(
     primary: &InstanceKey,
     wish: &Wish,
     skip_hooks: bool,
-) -> Result<(Diagnosis, Decision), Error> {
+) -> Result<Rehearsed, Error> {
     if hub.observatory.get(primary).is_none() {
         return Err(Error::Unknown(primary.clone()));
     }
@@ -53,7 +54,8 @@ pub(crate) async fn rehearse(
         request: &request,
     };
     let decision = planner::takeover(&diagnosis.facts, context, wish);
-    Ok((diagnosis, decision))
+    let choice = planner::takeover_choice(&diagnosis.facts, context);
+    Ok(Rehearsed { diagnosis, choice, decision, can_be_forced: false })
 }
 
 /// Lets another server take over from `primary`, through to the end, under `mandate`.
@@ -68,7 +70,7 @@ pub(crate) async fn take_over(
     wish: &Wish,
     skip_hooks: bool,
 ) -> Result<TakenOver, Error> {
-    let (mut old, decision) = rehearse(hub, primary, wish, skip_hooks).await?;
+    let Rehearsed { diagnosis: mut old, decision, .. } = rehearse(hub, primary, wish, skip_hooks).await?;
     let plan = match decision {
         Decision::Hold(hold) => return Err(Error::Held(hold)),
         Decision::Act(plan) => plan,

@@ -184,7 +184,7 @@ impl Preference {
             (self.rule == better.rule, format!("{by} has the promotion rule {}, it has {}", better.rule, self.rule)),
             (
                 self.elsewhere == better.elsewhere,
-                format!("{by} is in the data centre and environment of the failed primary, it is not"),
+                format!("{by} is in the data centre and environment of the old primary, it is not"),
             ),
             (
                 self.cannot_wait == better.cannot_wait,
@@ -195,7 +195,7 @@ impl Preference {
                 self.priority == better.priority,
                 format!("{by} has the semi-sync priority {}, it has {}", better.priority.0, self.priority.0),
             ),
-            (self.errant == better.errant, "it has transactions that the failed primary never had".to_owned()),
+            (self.errant == better.errant, "it has transactions that the old primary never had".to_owned()),
             (
                 self.lacks == better.lacks,
                 format!(

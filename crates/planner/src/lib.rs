@@ -51,4 +51,4 @@ pub use rejoin::{Beyond, Homecoming, Reception, Returning, Stay, is_primary_agai
 pub use retreat::{Undo, retreat};
 pub use simulate::{Consequence, Simulation, simulate};
 pub use suppose::{Fault, Impossible, suppose};
-pub use takeover::{Obstacle, Wish, takeover};
+pub use takeover::{Obstacle, Wish, takeover, takeover_choice};

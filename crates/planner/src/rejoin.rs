@@ -112,6 +112,27 @@ pub enum Stay {
 }
 
 impl Stay {
+    /// Returns a short name for it that does not change, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotReplaced => "not_replaced",
+            Self::Unreadable => "unreadable",
+            Self::Writable => "writable",
+            Self::NoPrimary { .. } => "no_primary",
+            Self::Untold => "untold",
+            Self::Divergent { .. } => "divergent",
+            Self::PolicyOff => "policy_off",
+            Self::NotAutomated => "not_automated",
+            Self::Disabled => "disabled",
+            Self::Downtimed { .. } => "downtimed",
+            Self::Stopped { .. } => "stopped",
+            Self::NoAccount => "no_account",
+            Self::Purged { .. } => "purged",
+            Self::CannotRebuild { .. } => "cannot_rebuild",
+            Self::Unsafe { .. } => "unsafe_plan",
+        }
+    }
+
     /// Returns the command that would change it, if there is one.
     pub fn remedy(&self, key: &InstanceKey) -> Option<String> {
         match self {
@@ -183,6 +204,14 @@ impl Beyond {
         let replicated = other.gtid.replicated.position().unwrap_or(&nothing);
         let written = server.gtid.binlog_state.beyond(&other.gtid.binlog_state, replicated);
         Some(Self { gtids: GtidSet::default(), written })
+    }
+
+    fn without_those_of(mut self, primary: &Instance) -> Self {
+        if let Some(uuid) = &primary.uuid {
+            self.gtids = self.gtids.without_uuid(uuid.as_str());
+        }
+        self.written.retain(|written| written.server != primary.server_id);
+        self
     }
 
     /// True when there is nothing.
@@ -291,7 +320,11 @@ fn decide(returning: Returning<'_>) -> Result<Reception, Stay> {
         return Ok(Reception::Settled(format!("{} replicates from it: it is the primary again", demoted.successor)));
     }
     let primary = present_primary(returning)?;
+    let is_below = graph.cluster_of(key).is_some_and(|cluster| cluster.head == primary.key);
+    let replicates = is_below && server.channel().is_some_and(topology::Channel::is_replicating);
     let beyond = Beyond::of(server, primary).ok_or(Stay::Untold)?;
+    // Of two that were read one after the other, the replica may show what the primary wrote in between.
+    let beyond = if replicates { beyond.without_those_of(primary) } else { beyond };
     let divergent = || Stay::Divergent { primary: primary.key.clone(), beyond: beyond.to_string(), recorded };
     // Even one that replicates: without its record nobody would close it.
     if server.writes.is_writable() {
@@ -300,8 +333,7 @@ fn decide(returning: Returning<'_>) -> Result<Reception, Stay> {
     if !beyond.is_empty() && !recorded {
         return Err(divergent());
     }
-    let is_below = graph.cluster_of(key).is_some_and(|cluster| cluster.head == primary.key);
-    if is_below && server.channel().is_some_and(topology::Channel::is_replicating) {
+    if replicates {
         return Ok(Reception::Settled(format!("it replicates below {}", primary.key)));
     }
     // Somebody configured it, and did not start it: as after a takeover that leaves that to a person.

@@ -42,6 +42,13 @@ pub fn takeover(facts: &Facts, context: Context<'_>, wish: &Wish) -> Decision {
     }
 }
 
+/// Ranks the replicas of the living primary that `facts` are about as if nobody was named, also where a takeover is held.
+pub fn takeover_choice(facts: &Facts, context: Context<'_>) -> Choice {
+    let Context { snapshot, policy, .. } = context;
+    let primary = snapshot.instance(&facts.key);
+    primary.and_then(|primary| choose(snapshot, policy, facts, primary, None).ok()).unwrap_or_default()
+}
+
 /// A takeover that nothing speaks against.
 struct Takeover<'a> {
     facts: &'a Facts,

@@ -275,7 +275,8 @@ impl Story {
             let now = self.now;
             if name == "still-since" {
                 let since = Timestamp::from_secs(value.parse()?);
-                self.servers.get_mut(&server).ok_or("who?")?.unchanged_since = Some(since);
+                let server = self.servers.get_mut(&server).ok_or("who?")?;
+                (server.unchanged_since, server.ledger.stuck_since) = (Some(since), Some(since));
                 continue;
             }
             if name == "receivers-restarted" {

@@ -113,6 +113,7 @@ impl Farm {
                 row_image: "FULL".to_owned(),
                 logs_replica_updates: true,
                 coordinates: at("bin.000007"),
+                is_braked: false,
             },
             gtid: Gtid { mode: GtidMode::On, executed, ..Gtid::default() },
             channels: channel.into_iter().collect(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Key;
+use crate::{Key, PlannedStep};
 
 /// A recovery with its plan, its proof and its journal. Moments are UTC with microseconds: `2026-11-22T17:53:17.123456Z`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,11 @@ pub struct RecoveryRecord {
     pub certificate: Option<Value>,
     /// The plan as it was decided; null without a journal.
     pub plan: Option<Value>,
+    /// All its steps in words, by number; empty without a journal.
+    pub planned: Vec<PlannedStep>,
+    /// For how long writes waited, in milliseconds: from the order to close a living primary until its successor, or it again,
+    /// took them. Null where they did not, or still do.
+    pub write_block_ms: Option<u64>,
     /// The steps that were begun, by number.
     pub steps: Vec<JournalStep>,
     /// The story, oldest sentence first.

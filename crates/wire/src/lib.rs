@@ -1,7 +1,7 @@
 //! The JSON of the HTTP API: values that are sent, and how they are written.
 //!
 //! Names, order and empty values of the fields are Orchestrator's, since scripts parse them, but for `nodes`, `journal`,
-//! `overview` and `live`, which are ours. Invariants: no logic beyond the notation itself (filling these values is the
+//! `overview`, `rehearsal` and `live`, which are ours. Invariants: no logic beyond the notation itself (filling these values is the
 //! business of `api`); what is read back is what was written.
 #![warn(missing_docs)]
 
@@ -15,6 +15,7 @@ mod live;
 mod nodes;
 mod overview;
 mod recovery;
+mod rehearsal;
 mod time;
 mod value;
 
@@ -31,5 +32,6 @@ pub use live::{
 pub use nodes::{Node, NodeName, Nodes};
 pub use overview::{Acks, ClusterOverview, HeldRecovery, HoldView, InstanceCounts, PassedOver, Problem, Readiness};
 pub use recovery::{BlockedRecovery, RecoveryStep, TopologyRecovery};
+pub use rehearsal::{CandidateWord, DivergenceRow, LeftBehind, PlannedStep, Preview, Rehearsal, ReturnedRow};
 pub use time::{computed_time, exact_time, read_time, row_time, zero_time};
 pub use value::{Coordinates, Empty, Envelope, Key, NullBool, NullInt, error_text, read_error_text};

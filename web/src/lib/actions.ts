@@ -1,9 +1,10 @@
-// What can be done to a server, with what exactly that does, for the dialog that asks before.
+// What can be done to a server. What exactly that does the service tells, for the dialog that asks before.
 
-import { instancePath, post, put, remove } from './api';
+import { get, instancePath, post, put, remove } from './api';
+import { begun } from './begun';
 import type { Question } from './dialog.svelte';
-import type { Instance, Recovery } from './types';
-import { address, addressOf, count } from './words';
+import type { Divergence, Instance, Key, Preview, Recovery } from './types';
+import { address, addressOf } from './words';
 
 const DURATIONS = [
   ['10m', '10 minutes'],
@@ -15,24 +16,22 @@ const DURATIONS = [
   ['1w', '1 week'],
 ].map(([value, label]) => ({ value: value ?? '', label: label ?? '' }));
 
-const path = (instance: Instance): string => instancePath(instance.host, instance.port);
+const pathOf = (instance: Instance | Key): string =>
+  'Hostname' in instance ? instancePath(instance.Hostname, instance.Port) : instancePath(instance.host, instance.port);
+
+const told = (instance: Instance | Key, action: string) => () => get<Preview>(`${pathOf(instance)}/preview/${action}`);
 
 export function downtime(instance: Instance): Question {
-  const subject = addressOf(instance);
   return {
     title: 'Begin downtime',
-    subject,
-    does: [
-      'Its problems are expected: no automatic recovery begins because of this server until then.',
-      'Nothing is changed on the server itself.',
-    ],
-    beware: instance.role === 'primary' ? ['It is the primary: if it dies in that time, nobody replaces it.'] : [],
+    subject: addressOf(instance),
+    preview: told(instance, 'downtime'),
     fields: [
       { name: 'reason', label: 'Reason', value: '', required: true, placeholder: 'kernel upgrade, ticket 4711' },
       { name: 'duration', label: 'For how long', value: '1h', options: DURATIONS },
     ],
     verb: 'Begin downtime',
-    run: (values) => put(`${path(instance)}/downtime`, { reason: values.reason, duration: values.duration }),
+    run: (values) => put(`${pathOf(instance)}/downtime`, { reason: values.reason, duration: values.duration }),
   };
 }
 
@@ -40,17 +39,13 @@ export function maintenance(instance: Instance): Question {
   return {
     title: 'Begin maintenance',
     subject: addressOf(instance),
-    does: [
-      'Locks the server: it is left out of all diagnoses until then.',
-      'Nothing is changed on the server itself.',
-    ],
-    beware: instance.role === 'primary' ? ['It is the primary: its death would not be diagnosed.'] : [],
+    preview: told(instance, 'maintenance'),
     fields: [
       { name: 'reason', label: 'Reason', value: '', required: true },
       { name: 'duration', label: 'For how long', value: '10m', options: DURATIONS },
     ],
     verb: 'Begin maintenance',
-    run: (values) => put(`${path(instance)}/maintenance`, { reason: values.reason, duration: values.duration }),
+    run: (values) => put(`${pathOf(instance)}/maintenance`, { reason: values.reason, duration: values.duration }),
   };
 }
 
@@ -58,7 +53,7 @@ export function promotionRule(instance: Instance): Question {
   return {
     title: 'Promotion rule',
     subject: addressOf(instance),
-    does: ['Decides how welcome it is as the next primary. Nothing is changed on the server itself.'],
+    preview: told(instance, 'promotion-rule'),
     fields: [
       {
         name: 'rule',
@@ -73,83 +68,48 @@ export function promotionRule(instance: Instance): Question {
       },
     ],
     verb: 'Set the rule',
-    run: (values) => put(`${path(instance)}/promotion-rule`, { rule: values.rule }),
+    run: (values) => put(`${pathOf(instance)}/promotion-rule`, { rule: values.rule }),
   };
 }
 
-export function readOnly(instance: Instance): Question {
-  const isPrimary = instance.role === 'primary' || instance.role === 'co-primary';
-  return {
-    title: 'Make read-only',
-    subject: addressOf(instance),
-    does: ['SET GLOBAL read_only = 1   (super_read_only where the configuration says so)'],
-    beware: isPrimary ? [`It is the ${instance.role} of ${instance.cluster_alias}: applications cannot write from then on.`] : [],
-    danger: isPrimary,
-    verb: 'Make read-only',
-    run: () => put(`${path(instance)}/writable`, { on: false }),
-  };
+/** An action that needs nothing but a yes. */
+function plain(instance: Instance | Key, title: string, action: string, run: () => Promise<{ message?: string }>): Question {
+  const subject = 'Hostname' in instance ? address(instance) : addressOf(instance);
+  return { title, subject, preview: told(instance, action), verb: title, run };
 }
 
-export function writable(instance: Instance): Question {
-  const isReplica = instance.source !== null;
-  return {
-    title: 'Make writable',
-    subject: addressOf(instance),
-    does: ['SET GLOBAL super_read_only = 0; SET GLOBAL read_only = 0'],
-    beware: isReplica
-      ? [
-          `It replicates from ${instance.source ? address(instance.source) : 'another server'}. What is written here exists nowhere else: the data of the two drift apart.`,
-        ]
-      : [],
-    danger: isReplica,
-    verb: 'Make writable',
-    run: () => put(`${path(instance)}/writable`, { on: true }),
-  };
+export const readOnly = (instance: Instance): Question =>
+  plain(instance, 'Make read-only', 'read-only', () => put(`${pathOf(instance)}/writable`, { on: false }));
+export const writable = (instance: Instance): Question =>
+  plain(instance, 'Make writable', 'writable', () => put(`${pathOf(instance)}/writable`, { on: true }));
+export const stopReplication = (instance: Instance): Question =>
+  plain(instance, 'Stop replication', 'stop-replication', () => put(`${pathOf(instance)}/replication`, { on: false }));
+export const startReplication = (instance: Instance): Question =>
+  plain(instance, 'Start replication', 'start-replication', () => put(`${pathOf(instance)}/replication`, { on: true }));
+export const restartReplication = (instance: Instance): Question =>
+  plain(instance, 'Restart replication', 'restart-replication', () => post(`${pathOf(instance)}/replication/restart`));
+export const forget = (instance: Instance | Key): Question => plain(instance, 'Forget', 'forget', () => remove(pathOf(instance)));
+
+/** Attaches a replaced primary below the present one; rebuilt as a copy of another server where it does not fit. */
+export function rejoin(key: Key, rebuild: boolean): Question {
+  const where = `${pathOf(key)}/rejoin${rebuild ? '?clone=true' : ''}`;
+  const asked = (): Promise<{ message: string }> =>
+    post<{ Message: string }>(where).then(({ Message }) => ({ message: Message }));
+  const title = rebuild ? 'Rebuild as a copy' : 'Attach again';
+  return plain(key, title, rebuild ? 'rebuild' : 'rejoin', () => begun(key, asked, false));
 }
 
-export function stopReplication(instance: Instance): Question {
+export function acknowledgeDivergence(divergence: Divergence): Question {
   return {
-    title: 'Stop replication',
-    subject: addressOf(instance),
-    does: [
-      'STOP REPLICA   (STOP SLAVE where the server knows no other word): receiver and applier end; what was received stays.',
-    ],
-    beware: [
-      'It falls behind until somebody starts it again.',
-      ...(instance.semi_sync_replica === 'active'
-        ? ['It acknowledges commits (semi-sync): the primary may have to wait for another replica.']
-        : []),
-    ],
-    danger: true,
-    verb: 'Stop replication',
-    run: () => put(`${path(instance)}/replication`, { on: false }),
-  };
-}
-
-export function startReplication(instance: Instance): Question {
-  return {
-    title: 'Start replication',
-    subject: addressOf(instance),
-    does: [
-      `START REPLICA: receiver and applier go on from where they stopped${instance.source ? `, from ${address(instance.source)}` : ''}.`,
-    ],
-    verb: 'Start replication',
-    run: () => put(`${path(instance)}/replication`, { on: true }),
-  };
-}
-
-export function forget(instance: Instance, replicas: number): Question {
-  return {
-    title: 'Forget',
-    subject: addressOf(instance),
-    does: [
-      'The managers stop watching it, and what is known of it is deleted. Nothing is changed on the server itself.',
-      'It is found again if a server that is watched still leads to it.',
-    ],
-    beware: replicas > 0 ? [`${count(replicas, 'replica')} of it stay without a known source.`] : [],
-    danger: true,
-    verb: 'Forget',
-    run: () => remove(path(instance)),
+    title: 'Acknowledge',
+    subject: `what ${address(divergence.instance)} has and ${address(divergence.primary)} has not`,
+    does: ['Says that you took note of it. It is listed no more; its record and its file stay.'],
+    fields: [{ name: 'comment', label: 'What did you do about it?', value: '', required: true, placeholder: 'order 4711 entered again by hand' }],
+    verb: 'Acknowledge',
+    run: (values) =>
+      post<{ Message: string }>(`divergences/${divergence.id}/acknowledge?comment=${encodeURIComponent(values.comment ?? '')}`).then(() => ({
+        message: 'acknowledged',
+      })),
   };
 }
 
@@ -166,21 +126,6 @@ export const LIFTED: ReadonlySet<string> = new Set([
   'recovery_failed',
   'refused_by_hook',
 ]);
-
-export function recover(host: string, port: number, cluster: string): Question {
-  return {
-    title: 'Recover now',
-    subject: `${host}:${port}`,
-    does: [
-      'Looks at the server once more, from every node. If it is dead, the best replica is promoted, the others are moved below it, and hooks run.',
-      'A person asked: filters, downtime and cooldown do not hold it back. What would lose its footing (no candidate, no proof of death) still does.',
-    ],
-    beware: [`${cluster} gets a new primary. There is no undo.`],
-    danger: true,
-    verb: 'Recover',
-    run: () => post(`${instancePath(host, port)}/recover`, {}),
-  };
-}
 
 export function acknowledge(recovery: Pick<Recovery, 'uid' | 'failed' | 'cluster_alias'>, why?: string): Question {
   return {

@@ -1,5 +1,6 @@
 // One dialog asks before anything is changed, and says beforehand what will be done.
 
+import type { Preview } from './types';
 import { said } from './words';
 
 export interface Field {
@@ -17,7 +18,9 @@ export interface Question {
   /** Which server or cluster, named in full. */
   subject: string;
   /** What will be done, a sentence or a statement each. */
-  does: string[];
+  does?: string[];
+  /** The same, asked of the service: it knows the server, and does it. */
+  preview?: () => Promise<Preview>;
   /** What one should know before. */
   beware?: string[];
   /** It may hurt somebody: says so, and does not have the focus. */

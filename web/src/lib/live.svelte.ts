@@ -2,7 +2,7 @@
 // screen, the page says so, and it connects again and begins with all.
 
 import { at } from './api';
-import type { Cluster, Finding, Instance, Nodes, Recovery } from './types';
+import type { Cluster, Divergence, Finding, Instance, Nodes, Recovery, Returned } from './types';
 
 /** Without a sign for this long the connection is lost, whatever the browser believes; a beat comes every 3 s. */
 const SILENCE_MS = 9000;
@@ -38,6 +38,8 @@ class Live {
   readonly clusters = new Topic<Cluster>();
   readonly findings = new Topic<Finding>();
   readonly recoveries = new Topic<Recovery>();
+  readonly returned = new Topic<Returned>();
+  readonly divergences = new Topic<Divergence>();
   readonly instances = new Topic<Instance>();
   /** The cluster that is watched, by its name now. */
   readonly shown = new Topic<string>();
@@ -89,6 +91,8 @@ class Live {
       clusters: this.clusters,
       findings: this.findings,
       recoveries: this.recoveries,
+      returned: this.returned,
+      divergences: this.divergences,
       shown: this.shown,
       instances: this.instances,
       nodes: this.nodes,

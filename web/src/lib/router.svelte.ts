@@ -32,6 +32,11 @@ class Router {
     this.go(`${location.pathname}${text ? `?${text}` : ''}`, true);
   }
 
+  /** This page without what was asked for in its address. */
+  get page(): string {
+    return to(this.path.split('/')[0] ?? '');
+  }
+
   #read(): void {
     const path = location.pathname.startsWith(root) ? location.pathname.slice(root.length) : '';
     this.path = path.replace(/\/+$/, '') || 'clusters';
@@ -64,4 +69,7 @@ const cluster = (name: string, query: Record<string, string>): string => {
 
 export const toCluster = (name: string): string => cluster(name, {});
 export const toInstance = (name: string, instance: string): string => cluster(name, { instance });
+export const toTakeover = (name: string, candidate = ''): string =>
+  to('cluster', name, 'takeover') + (candidate ? `?candidate=${encodeURIComponent(candidate)}` : '');
+export const toRecover = (instance: string): string => to('recover', instance);
 export const toRecovery = (uid: string): string => to('audit-recovery', 'uid', uid);

@@ -160,9 +160,83 @@ export interface RecoveryRecord {
   epoch: number | null;
   parent: string | null;
   certificate: Certificate | null;
-  plan: { steps?: { number: number; action: unknown }[] } | null;
+  planned: PlannedStep[];
+  write_block_ms: number | null;
   steps: Step[];
   story: { at: string; message: string }[];
+}
+
+export interface PlannedStep {
+  number: number;
+  stage: number;
+  required: boolean;
+  action: string;
+  writes_wait: boolean;
+}
+
+export interface Candidate {
+  instance: Key;
+  best: boolean;
+  eligible: boolean;
+  why: string;
+}
+
+/** What a takeover or a recovery would do now. */
+export interface Rehearsal {
+  subject: Key;
+  cluster: string;
+  cluster_alias: string;
+  is_primary: boolean;
+  answers: boolean;
+  code: string;
+  title: string;
+  successor: Key | null;
+  hold: { kind: string; reason: string; until: string | null; remedy: string | null } | null;
+  running: string | null;
+  can_be_forced: boolean;
+  candidates: Candidate[];
+  certificate: Certificate | null;
+  steps: PlannedStep[];
+  lost: { instance: Key; why: string }[];
+  write_block_ms: number | null;
+  notes: string[];
+}
+
+/** What an action would do to one server. */
+export interface Preview {
+  statements: string[];
+  does: string[];
+  beware: string[];
+  danger: boolean;
+  why_not: string | null;
+}
+
+export interface Returned {
+  instance: Key;
+  cluster_alias: string;
+  replaced_by: Key;
+  recovery: string;
+  since: string;
+  answers: boolean;
+  writes: '' | 'writable' | 'read_only' | 'super_read_only';
+  state: 'held' | 'attaching' | 'settled';
+  kind: string;
+  why: string;
+  divergence: number | null;
+}
+
+export interface Divergence {
+  id: number;
+  instance: Key;
+  primary: Key;
+  found: string;
+  gtids: string;
+  transactions: number;
+  changes: number;
+  tables: Record<string, Record<string, number>> | string;
+  file: string;
+  node: string;
+  note: string;
 }
 
 export interface Detection {

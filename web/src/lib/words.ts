@@ -76,6 +76,14 @@ export function writes(instance: Instance): string {
 export const brief = (reason: string): string =>
   reason.replaceAll(/\brecovery [0-9]+:[0-9a-f]{16,}/g, 'an earlier recovery').replace(/^an earlier/, 'An earlier');
 
+const SAYS: Record<string, { now: string; done: string; undone: string; from: string; to: string }> = {
+  Takeover: { now: 'Switching over', done: 'switched over', undone: 'taken back', from: 'Handed over', to: 'Took over' },
+  Return: { now: 'Attaching again', done: 'attached again', undone: 'not attached', from: 'Came back', to: 'Replicates from' },
+};
+const REPAIRS = { now: 'Recovering', done: 'recovered', undone: 'failed', from: 'Failed', to: 'Took over' };
+/** Words for a recovery, by its kind: not every one is about a failure. */
+export const saying = (recovery: { kind: string }): typeof REPAIRS => SAYS[recovery.kind] ?? REPAIRS;
+
 /** An error as a sentence. */
 export const said = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

@@ -45,8 +45,8 @@ async fn taken_over(api: &Api, call: &Call, auto: bool) -> Answer {
     };
     let wish = Wish { designated, auto };
     if call.query("dryRun") == "true" {
-        let decision = api.manager.rehearse_takeover(&primary, &wish).await?;
-        return Reply::bare(&shown(&primary, &decision));
+        let rehearsed = api.manager.rehearse_takeover(&primary, &wish, call.query("skipProcesses") == "true").await?;
+        return Reply::bare(&shown(&primary, &rehearsed.decision));
     }
     let skip_hooks = call.query("skipProcesses") == "true";
     let not_done = |message: String| Error::NotDone { message, details: Value::Null };
@@ -93,8 +93,8 @@ async fn rehearse(api: Api, call: Call) -> Answer {
         }
     };
     let auto = call.query("auto") != "false";
-    let decision = api.manager.rehearse_takeover(&primary, &Wish { designated, auto }).await?;
-    Reply::bare(&shown(&primary, &decision))
+    let rehearsed = api.manager.rehearse_takeover(&primary, &Wish { designated, auto }, false).await?;
+    Reply::bare(&shown(&primary, &rehearsed.decision))
 }
 
 fn shown(primary: &InstanceKey, decision: &Decision) -> Value {

@@ -104,6 +104,22 @@ async fn what_was_declared_of_a_server_shows() {
 }
 
 #[tokio::test]
+async fn what_an_action_would_do_is_told_before() {
+    let served = Served::new().await;
+    let told =
+        async |server: &str, action: &str| served.get(&format!("/api/v2/instances/{server}/preview/{action}")).await;
+    let stop = told("127.0.1.3/21103", "stop-replication").await.json();
+    assert_eq!((&stop["danger"], &stop["why_not"]), (&json!(true), &json!(null)));
+    assert!(stop["statements"][0].as_str().is_some_and(|sql| sql.starts_with("stop replica")), "{stop:#}");
+    let restart = told("127.0.1.3/21103", "restart-replication").await.json();
+    assert_eq!((restart["statements"].as_array().map(Vec::len), &restart["danger"]), (Some(2), &json!(false)));
+    let rejoin = told("127.0.1.3/21103", "rejoin").await.json();
+    assert_eq!(rejoin["why_not"], json!("no record says that it was replaced as a primary"));
+    assert_eq!(told("127.0.1.3/21103", "explode").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(told("127.0.99.99/3306", "forget").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn the_root_leads_to_the_clusters_below_any_prefix() {
     for (prefix, path) in [("", "/"), ("", "/web"), ("", "/web/"), ("/orch", "/orch/web/")] {
         let served = Served::with(&json!({"URLPrefix": prefix}).to_string()).await;

@@ -27,7 +27,7 @@ use crate::lookup;
 use crate::route::{Access, Place, Route, RouteInfo, Verb};
 use crate::v2::looks::{LOOK, Scope, Things, Topics};
 use crate::v2::verb::unstored;
-use crate::v2::{farm, findings, history, nodes};
+use crate::v2::{farm, findings, history, nodes, returned};
 
 /// After this time without a change a heartbeat is sent, so that a lost connection is noticed.
 const BEAT: Duration = Duration::from_secs(3);
@@ -141,6 +141,8 @@ fn seen(api: &Api, cluster: &str, store: &Store) -> Result<Topics, store::Error>
             ("recoveries", recoveries(store)?),
             ("clusters", clusters(api, &view)),
             ("findings", found(api, &view)),
+            ("returned", returned(api, &view)),
+            ("divergences", divergences(store)?),
             ("settings", thing("recoveries_enabled", &!view.snapshot.declared.recoveries_disabled)),
         ]
     } else {
@@ -222,6 +224,16 @@ fn instances(api: &Api, view: &View, cluster: &Cluster) -> Things {
 fn recoveries(store: &Store) -> Result<Things, store::Error> {
     let newest = store.recoveries(RecoveryFilter::default(), Page { number: 0, size: RECOVERIES })?;
     newest.iter().map(|row| Ok((row.uid.clone(), json(&history::recovery(store, row)?)))).collect()
+}
+
+fn returned(api: &Api, view: &View) -> Things {
+    // Who cannot be told of now is told of at the next look.
+    returned::rows(api, view).unwrap_or_default().iter().map(|(key, row)| (key.to_string(), json(row))).collect()
+}
+
+fn divergences(store: &Store) -> Result<Things, store::Error> {
+    let open = store.divergences(false)?;
+    Ok(open.iter().map(|row| (row.id.to_string(), json(&returned::divergence(row)))).collect())
 }
 
 fn thing(key: &str, value: &impl Serialize) -> Things {

@@ -7,7 +7,10 @@ mod history;
 pub(crate) mod looks;
 pub(crate) mod nodes;
 pub(crate) mod overview;
+mod preview;
 pub(crate) mod recovery;
+pub(crate) mod rehearsal;
+pub(crate) mod returned;
 mod servers;
 mod session;
 pub(crate) mod verb;
@@ -16,5 +19,13 @@ use crate::route::Route;
 
 /// Returns the resources of the web interface.
 pub(crate) fn routes() -> Vec<Route> {
-    [events::routes(), servers::routes(), history::routes(), session::routes()].into_iter().flatten().collect()
+    let all = [
+        events::routes(),
+        servers::routes(),
+        rehearsal::routes(),
+        preview::routes(),
+        history::routes(),
+        session::routes(),
+    ];
+    all.into_iter().flatten().collect()
 }

@@ -102,7 +102,7 @@ fn acks(acks: &manager::Acks) -> Acks {
     }
 }
 
-fn view_of(reason: &Reason, subject: &InstanceKey) -> HoldView {
+pub(crate) fn view_of(reason: &Reason, subject: &InstanceKey) -> HoldView {
     HoldView {
         kind: reason.code().to_owned(),
         reason: reason.sentence(),

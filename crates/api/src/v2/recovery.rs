@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use planner::Step;
+use planner::{Action, Step};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{Narration, NodeId, PlanRecord, PlanState, Recovery, StepOutcome, StepRecord};
 use wire::{Executor, JournalStep, Key, RecoveryRecord, Sentence, exact_time};
 
+use crate::v2::rehearsal;
+
 /// Returns `row` with its `journal`, if it has one, and its `story`.
 pub(crate) fn record(row: &Recovery, journal: Option<&PlanRecord>, story: &[Narration]) -> RecoveryRecord {
+    // A plan that another version wrote may not be readable here; its journal still is.
+    let read = journal.and_then(|journal| serde_json::from_str::<Steps>(&journal.plan).ok());
+    let planned = read.map(|plan| plan.steps).unwrap_or_default();
     RecoveryRecord {
         uid: row.uid.clone(),
         state: journal.map_or("", |journal| state(journal.state)).to_owned(),
@@ -31,7 +36,9 @@ pub(crate) fn record(row: &Recovery, journal: Option<&PlanRecord>, story: &[Narr
         parent: row.parent.clone(),
         certificate: row.certificate.as_deref().map(value),
         plan: journal.map(|journal| value(&journal.plan)),
-        steps: journal.map(steps).unwrap_or_default(),
+        planned: rehearsal::planned(&planned),
+        write_block_ms: journal.and_then(|journal| write_block(&planned, journal, story)),
+        steps: journal.map(|journal| steps(&planned, journal)).unwrap_or_default(),
         story: story
             .iter()
             .map(|sentence| Sentence { at: exact_time(sentence.at), message: sentence.message.clone() })
@@ -62,11 +69,22 @@ struct Steps {
     steps: Vec<Step>,
 }
 
-fn steps(journal: &PlanRecord) -> Vec<JournalStep> {
-    // A plan that another version wrote may not be readable here; its journal still is.
-    let plan: Option<Steps> = serde_json::from_str(&journal.plan).ok();
-    let actions: BTreeMap<u32, String> =
-        plan.iter().flat_map(|plan| &plan.steps).map(|step| (step.number, step.action.to_string())).collect();
+/// Returns for how long writes waited: until the successor took them or, when all was undone, the old primary did again.
+fn write_block(planned: &[Step], journal: &PlanRecord, story: &[Narration]) -> Option<u64> {
+    let entry = |number: u32| journal.steps.iter().find(|step| step.number == number);
+    let is = |wanted: fn(&Action) -> bool| planned.iter().find(|step| wanted(&step.action));
+    let closing = is(|action| matches!(action, Action::Freeze { .. }))?;
+    let closed = entry(closing.number)?.started?;
+    let opening = is(|action| matches!(action, Action::Promote { .. })).and_then(|step| entry(step.number));
+    let opened = opening.filter(|step| step.outcome == Some(StepOutcome::Done)).and_then(|step| step.finished);
+    let again = closing.action.server().map(manager::takes_writes_again);
+    let undone = || story.iter().find(|sentence| Some(&sentence.message) == again.as_ref()).map(|sentence| sentence.at);
+    let span = opened.or_else(undone)?.since(closed);
+    u64::try_from(span.as_millis()).ok()
+}
+
+fn steps(planned: &[Step], journal: &PlanRecord) -> Vec<JournalStep> {
+    let actions: BTreeMap<u32, String> = planned.iter().map(|step| (step.number, step.action.to_string())).collect();
     journal.steps.iter().map(|step| journal_step(step, actions.get(&step.number))).collect()
 }
 

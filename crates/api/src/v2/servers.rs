@@ -1,7 +1,5 @@
 //! Single servers: found, shown, and told what to do.
 
-use axum::http::StatusCode;
-use planner::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{Command, MaintenanceRef};
@@ -14,7 +12,7 @@ use crate::call::Call;
 use crate::error::Error;
 use crate::route::Route;
 use crate::v2::farm;
-use crate::v2::verb::{asked, delete, done, get, plain_problem, post, put};
+use crate::v2::verb::{asked, delete, done, get, post, put};
 use crate::{lookup, simple_time};
 
 /// As many as a search shows.
@@ -34,12 +32,12 @@ pub(super) fn routes() -> Vec<Route> {
         put("v2/instances/{host}/{port}/promotion-rule", promotion_rule),
         put("v2/instances/{host}/{port}/writable", writable),
         put("v2/instances/{host}/{port}/replication", replication),
-        post("v2/instances/{host}/{port}/recover", recover),
+        post("v2/instances/{host}/{port}/replication/restart", restart_replication),
     ]
 }
 
 /// Returns the instance that a request names exactly, or by the only known host that begins so.
-fn named(api: &Api, call: &Call) -> Result<InstanceKey, Error> {
+pub(crate) fn named(api: &Api, call: &Call) -> Result<InstanceKey, Error> {
     Ok(lookup::instance_to_change(api, &api.view(), call.key()?))
 }
 
@@ -73,14 +71,23 @@ async fn search(api: Api, call: Call) -> Answer {
 /// The address of a server.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Address {
+pub(crate) struct Address {
     host: String,
     port: u16,
 }
 
+impl Address {
+    /// Returns it as the key of a server.
+    ///
+    /// # Errors
+    /// What cannot be connected to.
+    pub(crate) fn key(&self) -> Result<InstanceKey, Error> {
+        lookup::key(self.host.trim(), &self.port.to_string())
+    }
+}
+
 async fn discover(api: Api, _call: Call, body: Value) -> Answer {
-    let address: Address = asked(body)?;
-    let given = lookup::key(address.host.trim(), &address.port.to_string())?;
+    let given = asked::<Address>(body)?.key()?;
     let key = api.manager.discover(&given).await?;
     let view = api.fresh_view();
     Reply::bare(&farm::row(&api.scene(&view), &key))
@@ -222,34 +229,8 @@ async fn replication(api: Api, call: Call, body: Value) -> Answer {
     done(format!("{key} does not replicate"))
 }
 
-/// How a recovery is asked for.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Recover {
-    candidate: Option<Address>,
-    skip_hooks: bool,
-}
-
-async fn recover(api: Api, call: Call, body: Value) -> Answer {
-    let Recover { candidate, skip_hooks } = asked(body)?;
+async fn restart_replication(api: Api, call: Call, _body: Value) -> Answer {
     let key = named(&api, &call)?;
-    let candidate = match candidate {
-        Some(address) => {
-            let given = lookup::key(&address.host, &address.port.to_string())?;
-            Some(lookup::instance_to_change(&api, &api.view(), given))
-        }
-        None => None,
-    };
-    let recovered =
-        api.manager.recover(&key, Request { candidate, skip_hooks, forced: true, command: String::new() }).await?;
-    match recovered.successor {
-        Some(successor) => Reply::bare(&json!({
-            "message": format!("{successor} took over from {key}"),
-            "successor": Key::from(&successor),
-        })),
-        None => {
-            let why = format!("nobody was promoted: {}", recovered.errors.join("; "));
-            Ok(plain_problem(StatusCode::CONFLICT, "not_done", &why))
-        }
-    }
+    api.manager.restart_replication(&key).await?;
+    done(format!("{key} replicates anew"))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use topology::{BinlogCoordinates, InstanceKey, TlsProfile};
+use topology::{BinlogCoordinates, InstanceKey, TlsProfile, WritePolicy};
 
 use super::{Dialect, Thread};
 use crate::access::Secret;
@@ -94,6 +94,17 @@ impl Dialect {
             Thread::Both => "",
         };
         format!("{verb} {noun}{}{which}{}", self.connection(channel), self.for_channel(channel))
+    }
+
+    /// Makes the server accept writes as `policy` says. On the way between the two read-only policies it is never writable.
+    pub fn accept_writes(&self, policy: WritePolicy) -> &'static str {
+        match (policy, self.has_super_read_only()) {
+            (WritePolicy::Writable, true) => "set global super_read_only=0; set global read_only=0",
+            (WritePolicy::Writable, false) => "set global read_only=0",
+            (WritePolicy::ReadOnly, true) => "set global read_only=1; set global super_read_only=0",
+            (WritePolicy::SuperReadOnly, true) => "set global super_read_only=1",
+            (WritePolicy::ReadOnly | WritePolicy::SuperReadOnly, false) => "set global read_only=1",
+        }
     }
 
     /// Removes all that a channel is configured with. On MariaDB `gtid_slave_pos` stays, which is what we want.

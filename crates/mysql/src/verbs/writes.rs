@@ -24,20 +24,8 @@ impl Server {
     /// # Errors
     /// Any failure of the connection or the server.
     pub async fn set_write_policy(&mut self, policy: WritePolicy) -> Result<(), Error> {
-        let with_super = self.dialect().has_super_read_only();
-        let (doing, sql) = match (policy, with_super) {
-            (WritePolicy::Writable, true) => {
-                ("make it writable", "set global super_read_only=0; set global read_only=0")
-            }
-            (WritePolicy::Writable, false) => ("make it writable", "set global read_only=0"),
-            (WritePolicy::ReadOnly, true) => {
-                ("make it read-only", "set global read_only=1; set global super_read_only=0")
-            }
-            (WritePolicy::SuperReadOnly, true) => ("make it read-only", "set global super_read_only=1"),
-            (WritePolicy::ReadOnly | WritePolicy::SuperReadOnly, false) => {
-                ("make it read-only", "set global read_only=1")
-            }
-        };
+        let doing = if policy.is_writable() { "make it writable" } else { "make it read-only" };
+        let sql = self.dialect().accept_writes(policy);
         self.run(doing, sql, &[]).await
     }
 
