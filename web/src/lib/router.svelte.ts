@@ -32,6 +32,11 @@ class Router {
     this.go(`${location.pathname}${text ? `?${text}` : ''}`, true);
   }
 
+  /** This page without what was asked for in its address. */
+  get page(): string {
+    return to(this.path.split('/')[0] ?? '');
+  }
+
   #read(): void {
     const path = location.pathname.startsWith(root) ? location.pathname.slice(root.length) : '';
     this.path = path.replace(/\/+$/, '') || 'clusters';
