@@ -228,10 +228,10 @@ fn a_primary_that_a_recovery_left_closed_is_opened_as_soon_as_that_can_be_done()
         schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = true));
         let (s0, request) =
             ("s0:3306", Request { forced: true, command: "force-master-failover".to_owned(), ..Request::default() });
-        let forced = schedule.manager().unwrap().replace_primary(s0, request).await.unwrap();
+        let forced = schedule.manager().replace_primary(s0, request).await.unwrap();
         assert_eq!(forced.recovered.successor, None);
         schedule.pass(5 * 60_000).await;
-        let held = schedule.manager().unwrap().holds();
+        let held = schedule.manager().holds();
         let remedy = held.iter().find_map(|held| held.reason.remedy(&held.instance));
         assert_eq!(remedy.as_deref(), Some("orchestrator-client -c set-writeable -i s0:3306"), "{held:?}");
         schedule.kill_manager(0).await;
