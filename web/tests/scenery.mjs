@@ -55,6 +55,8 @@ const recovery = (id, cluster, more) => ({
 
 const STEPS = ['raise the epoch', 'prove the diagnosis anew', 'choose who is promoted', 'let it apply all that it received', 'fence the old primary', 'make it writable', 'move the other replicas', 'tell the key-value stores', 'run PostMasterFailoverProcesses', 'put the old primary into downtime', 'close the recovery'];
 
+const planned = () => STEPS.map((action, index) => ({ number: index + 1, stage: 0, required: index !== 8, action, writes_wait: false }));
+
 function record(row, hostile) {
   const at = (ms) => new Date(Date.parse(row.started) + ms).toISOString();
   const done = row.ended ? STEPS.length : 5;
@@ -65,7 +67,7 @@ function record(row, hostile) {
     certificate: row.certificate === 'nothing_lost' || !row.certificate
       ? { verdict: 'NothingLost', because: ['each commit waited for an acknowledgement (AFTER_SYNC)', `${row.successor?.Hostname ?? 'nobody'} received all that any replica has`, text('semi-sync was in effect for 14 days', hostile)], holds: '' }
       : { verdict: { MayLose: { known: '5d1c0f6a-3c1e-11f0-9f6e-0242ac110002:100001-100017', after: ['5d1c0f6a-3c1e-11f0-9f6e-0242ac110002:100018-…'] } }, because: ['it did not wait for replicas'], holds: '' },
-    plan: { steps: STEPS.map((action, number) => ({ number: number + 1, action })) },
+    planned: planned(), write_block_ms: null,
     steps: STEPS.slice(0, done).map((action, number) => ({
       number: number + 1, action: number === 6 && hostile ? HOSTILE : action, epoch: 7, started: at(number * 19), finished: number + 1 === done && !row.ended ? null : at(number * 19 + 14),
       outcome: number + 1 === done && !row.ended ? null : !row.successful && number + 1 === done ? 'failed' : number === 7 ? 'skipped' : 'done',
@@ -124,6 +126,14 @@ export function farm(hostile = false) {
     nodes: [['nodes', nodes]],
     shown: [['cluster', own.name]],
     instances: members.map((one) => [address(one), one]),
+    returned: [[address(left.primary), {
+      instance: key(left.primary), cluster_alias: 'blog', replaced_by: left.replaced_by, recovery: recoveries[1].uid, since: ago(600), answers: true, writes: 'super_read_only',
+      state: 'held', kind: 'diverged', why: text('it has 4 transactions that nobody else has', hostile), divergence: 3,
+    }]],
+    divergences: [['3', {
+      id: 3, instance: key(left.primary), primary: left.replaced_by, found: ago(590), gtids: '5d1c0f6a-3c1e-11f0-9f6e-0242ac110002:100018-100021', transactions: 4, changes: 7,
+      tables: { [text('shop.orders', hostile)]: { inserted: 5, updated: 2 } }, file: '/var/lib/orchestrator/divergence-3.jsonl', node: text('orch1.example.com', hostile), note: '',
+    }]],
   };
   return { topics, answers: answers({ members, recoveries, blog, others, hostile }), own, members, recoveries };
 }
@@ -155,6 +165,8 @@ function answers({ members, recoveries, blog, others, hostile }) {
     [/^recoveries\/(.+)$/, (uid) => recoveries.filter((one) => one.uid === uid).map((one) => record(one, hostile))[0]],
     [/^detections$/, () => listing(detections)],
     [/^audit$/, () => listing(audit)],
+    [/^clusters\/[^]+\/takeover$/, () => rehearsal(members, hostile)],
+    [/^instances\/[^]+\/recover$/, () => rehearsal(members, hostile)],
     [/^search$/, () => ({ instances: [...members, blog.primary, others[0].primary], total: 10 })],
     [/^instances\/([^/]+)\/\d+$/, (host) => details.find((one) => one.row.host === host)],
     [/^instances$/, () => members[0]],
@@ -165,6 +177,16 @@ function answers({ members, recoveries, blog, others, hostile }) {
       OnFailureDetectionProcesses: ["echo 'Detected {failureType} on {failureCluster}. Affected replicas: {countReplicas}' >> /tmp/recovery.log"], PreventCrossDataCenterMasterFailover: true, BackendDB: 'sqlite',
     })],
   ];
+}
+
+function rehearsal(members, hostile) {
+  const candidate = (one, why = '') => ({ instance: key(one), best: one === members[1], eligible: !why, why });
+  return {
+    subject: key(members[0]), cluster: members[0].cluster, cluster_alias: members[0].cluster_alias, is_primary: true, answers: true, code: 'NoProblem', title: '', successor: key(members[1]),
+    hold: null, running: null, can_be_forced: true, certificate: { verdict: 'NothingLost', because: [text('the primary is closed before its successor opens', hostile)], holds: '' },
+    candidates: [candidate(members[1]), candidate(members[2], text('it is in downtime', hostile)), candidate(members[3], 'it lags by 83 s')],
+    steps: planned(), lost: [{ instance: key(members[6]), why: text('it does not answer', hostile) }], write_block_ms: 3000, notes: [text('sessions that write for longer than 3 s are ended', hostile)],
+  };
 }
 
 /** A quarter of an hour with a bad minute in it. */
@@ -180,7 +202,7 @@ function probing(hostile) {
 
 /** A service that was started a moment ago. */
 export function nothing() {
-  const topics = Object.fromEntries(['clusters', 'findings', 'recoveries', 'shown', 'instances'].map((name) => [name, []]));
+  const topics = Object.fromEntries(['clusters', 'findings', 'recoveries', 'shown', 'instances', 'returned', 'divergences'].map((name) => [name, []]));
   topics.settings = [['recoveries_enabled', true]];
   const name = { id: 1, address: '', hostname: '', http: '' };
   topics.nodes = [['nodes', { raft: false, node: name, state: 'alone', why: null, term: 0, leader: name, lease_ms: null, last_log: 0, applied: 0, snapshot: 0, members: [], configured_only: [], members_only: [] }]];
@@ -218,6 +240,8 @@ export function pages({ own, members, recoveries } = {}) {
     recoveries: 'audit-recovery',
     detections: 'audit-failure-detection',
     audit: 'audit',
+    takeover: 'cluster/shop/takeover',
+    recover: `recover/${members ? address(members[0]) : 'db1:3306'}`,
     discover: 'discover',
     status: 'status',
     search: 'search?s=db',
