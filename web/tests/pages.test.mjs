@@ -183,9 +183,10 @@ describe('the pages', () => {
   test('no text, colour or name makes a page wider than the screen', async () => {
     for (const [width, height] of [[390, 844], [1024, 768]]) {
       await open.setViewportSize({ width, height });
-      for (const path of ['clusters', 'clusters-analysis', 'audit-recovery', 'audit', 'discover', 'status', `cluster/instance/${servers.servers[1].host}/${servers.servers[1].port}`]) {
+      for (const path of ['clusters', 'clusters-analysis', 'audit-recovery', 'audit', 'discover', 'status', `cluster/instance/${servers.servers[1].host}/${servers.servers[1].port}`, `cluster/${servers.servers[1].name}/takeover`, `recover/${servers.servers[1].name}`]) {
         await open.goto(`${managed.url}/web/${path}`);
         await open.getByText('Live', { exact: true }).waitFor();
+        await until('all of it', () => open.evaluate(() => !document.querySelector('main .panel[role=status]')));
         const over = await open.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(over <= 0, `${path} is ${over} px too wide at ${width}`);
       }

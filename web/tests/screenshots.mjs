@@ -3,19 +3,17 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { browser, fleet, manager, page, until } from './stage.mjs';
+import { browser, fleet, manager, page, sql, startAgain, until } from './stage.mjs';
 
 const folder = resolve(dirname(fileURLToPath(import.meta.url)), '../../docs/images');
 mkdirSync(folder, { recursive: true });
 
 const servers = await fleet(4);
-const managed = await manager({
-  ...servers,
-  settings: {
-    DetectClusterAliasQuery: "select 'shop'",
-    DetectDataCenterQuery: "select if(@@server_id % 2, 'ams', 'fra')",
-  },
-});
+const settings = {
+  DetectClusterAliasQuery: "select 'shop'",
+  DetectDataCenterQuery: "select if(@@server_id % 2, 'ams', 'fra')",
+};
+let managed = await manager({ ...servers, settings });
 const chrome = await browser();
 const [primary, , late] = servers.servers;
 const path = (server) => `v2/instances/${server.host}/${server.port}`;
@@ -42,6 +40,8 @@ await managed.api(`${path(late)}/downtime`, 'PUT', { reason: 'new disk, ticket 4
 await shoot('clusters', 'clusters', { height: 360 }, seen('shop'));
 await shoot('topology', `cluster/shop?instance=${servers.servers[1].name}`, {}, seen('Position kept by'));
 await shoot('topology-dark', 'cluster/shop', { scheme: 'dark', height: 520 }, seen('in sync'));
+await sql(primary, 'create table app.orders (number int primary key, what varchar(200))');
+await shoot('takeover', 'cluster/shop/takeover', { height: 860 }, seen('What will be done'));
 await managed.api('v2/automatic-recovery', 'PUT', { on: false });
 servers.kill(primary);
 await shoot('failures', 'clusters-analysis', { height: 520 }, seen('Nothing is done'));
@@ -51,6 +51,17 @@ if (!successor) throw new Error(`nobody was promoted: ${managed.log()}`);
 const { rows } = await managed.api('v2/recoveries');
 await shoot('recovery', `audit-recovery/uid/${rows[0].uid}`, { height: 900 }, seen('Steps'));
 await shoot('recovery-dark', `audit-recovery/uid/${rows[0].uid}`, { height: 900, scheme: 'dark' }, seen('Steps'));
+
+// Nobody watches: it comes back as it died, and somebody writes to it.
+await managed.kill();
+await startAgain(primary);
+await sql(primary, "set global super_read_only=0; set global read_only=0; insert into app.orders values (4711, 'three lamps')");
+managed = await manager({ ...servers, settings, folder: managed.folder, port: managed.port });
+await managed.api('v2/automatic-recovery', 'PUT', { on: true });
+await shoot('returned', 'clusters-analysis', { height: 496 }, async (open) => {
+  await open.getByText('What they changed').click();
+  await open.getByText('three lamps').waitFor();
+});
 
 await chrome.close();
 await managed.end();

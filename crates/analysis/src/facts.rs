@@ -73,6 +73,9 @@ pub struct Facts {
     /// It stands still: neither its binary log nor its semi-synchronous replication changed for longer than is reasonable.
     #[serde(default)]
     pub is_still: bool,
+    /// By its own word commits have been waiting for an acknowledgement for longer than is reasonable, and none came.
+    #[serde(default)]
+    pub is_stuck: bool,
     /// Where it stands.
     pub placement: Placement,
     /// Its semi-synchronous replication.
@@ -278,6 +281,10 @@ impl Facts {
             coordinates: own.map(|own| own.binlog.coordinates.clone()).unwrap_or_default(),
             is_still: watched
                 .unchanged_since
+                .is_some_and(|since| snapshot.now.since(since) > policy.locked_semi_sync_after),
+            is_stuck: watched
+                .ledger
+                .stuck_since
                 .is_some_and(|since| snapshot.now.since(since) > policy.locked_semi_sync_after),
             placement: own.map(|own| own.placement.clone()).unwrap_or_default(),
             semi_sync: own.map(|own| own.semi_sync.clone()).unwrap_or_default(),

@@ -176,6 +176,8 @@ impl Story {
                 let watched = self.watched(server)?;
                 if name == "unchanged-secs" {
                     watched.unchanged_since = Some(now.minus(Duration::from_secs(arg.value.parse()?)));
+                } else if name == "stuck-secs" {
+                    watched.ledger.stuck_since = Some(now.minus(Duration::from_secs(arg.value.parse()?)));
                 } else {
                     let instance = watched.instance.as_mut().ok_or("it was never seen")?;
                     set_fact(Arc::make_mut(instance), &name, &arg.value)?;

@@ -363,6 +363,7 @@ async fn promote(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, writable: bool, s
         return done("left as it is: ApplyMySQLPromotionAfterMasterFailover is false");
     }
     server.checked()?.stop_replication(&channel).await?;
+    still_holds_it(run, &mut server, key).await?;
     server.checked()?.reset_replication(&channel).await?;
     if semi_sync {
         // Before the first write, or that write would be acknowledged without a replica.
@@ -373,6 +374,18 @@ async fn promote(hub: &Arc<Hub>, run: &Run, key: &InstanceKey, writable: bool, s
     opening.set_writable().await?;
     let now = read(hub, key).await?;
     if now.writes.is_writable() { done("accepts writes") } else { refuse("it is still read-only") }
+}
+
+/// Asserts that a candidate has applied what the plan rests on. It was drained before, perhaps by another executor long ago; its
+/// host may have another server by now.
+async fn still_holds_it(run: &Run, server: &mut Guarded<'_>, key: &InstanceKey) -> Result<(), Sentence> {
+    let drained = run.plan.steps.iter().find_map(|step| match &step.action {
+        Action::Drain { candidate, until, .. } if candidate == key => Some(until),
+        _ => None,
+    });
+    let Some(until) = drained else { return Ok(()) };
+    let lacks = until.subtract(&server.checked()?.executed().await?);
+    if lacks.is_empty() { Ok(()) } else { refuse(format!("it has lost what it had applied: {lacks}")) }
 }
 
 async fn repoint(hub: &Arc<Hub>, run: &Run, replica: &InstanceKey, source: &InstanceKey, start: Threads) -> Performed {

@@ -62,7 +62,7 @@ async fn open_when_met(hub: &Arc<Hub>, mandate: &Mandate, key: &InstanceKey) {
     let mut open_since = None;
     while let Some(record) = hub.store.declared().left_closed.get(key).cloned() {
         let mut pause = LOOK;
-        if let Some(server) = met(hub, key, &record) {
+        if let Some(server) = met(hub, &record) {
             match what_next(hub, &server, &record) {
                 Next::TakeBack => drop(hub.declare(Command::Reinstate { key: key.clone() }).await),
                 Next::See => {
@@ -71,7 +71,9 @@ async fn open_when_met(hub: &Arc<Hub>, mandate: &Mandate, key: &InstanceKey) {
                         drop(hub.declare(Command::Reinstate { key: key.clone() }).await);
                     }
                 }
-                Next::Open { is_attached } if !open(hub, mandate, key, is_attached).await => pause = AFTER_FAILURE,
+                Next::Open { is_attached } if !open(hub, mandate, &server.key, is_attached).await => {
+                    pause = AFTER_FAILURE
+                }
                 Next::Open { .. } | Next::Wait => open_since = None,
             }
         }
@@ -92,10 +94,9 @@ enum Next {
     Wait,
 }
 
-/// Returns the server at `key`, if it is the one on record and was seen since this process looks.
-fn met(hub: &Hub, key: &InstanceKey, record: &Demoted) -> Option<Arc<Instance>> {
-    let known = hub.observatory.get(key).filter(|watched| watched.is_fresh(record.at.max(hub.started)))?;
-    known.instance.clone().filter(|server| record.may_be(server))
+/// Returns the server on record, if it was seen since this process looks, wherever it is by now.
+fn met(hub: &Hub, record: &Demoted) -> Option<Instance> {
+    hub.snapshot().whereabouts(record, record.at.max(hub.started)).cloned()
 }
 
 fn what_next(hub: &Hub, server: &Instance, record: &Demoted) -> Next {

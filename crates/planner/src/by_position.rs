@@ -7,6 +7,7 @@
 use analysis::{Facts, Policy};
 use topology::{BinlogCoordinates, GtidSet, Instance, InstanceKey, Snapshot, ThreadState};
 
+use crate::candidate::rank;
 use crate::steps::{Steps, shares_the_writes, threads_to_start, took_writes};
 use crate::{
     Action, Certificate, Choice, Hold, HookList, Kind, Lost, Plan, Rejection, Request, dead_primary, rehoming,
@@ -84,9 +85,7 @@ fn choose(
             candidate.rejections.push(Rejection::NotAsFar { at: place, end: end.clone() });
         }
     }
-    choice.candidates.sort_by(|one, two| {
-        (!one.rejections.is_empty(), &one.preference).cmp(&(!two.rejections.is_empty(), &two.preference))
-    });
+    rank(&mut choice.candidates);
     let best = choice.candidates.first().filter(|best| best.rejections.is_empty());
     choice.chosen = best.map(|best| best.key.clone());
     choice.donor = None;
@@ -102,12 +101,14 @@ fn sort_out<'a>(
     holds: &GtidSet,
 ) -> (Vec<&'a Instance>, Vec<Lost>) {
     let (mut kept, mut lost) = (Vec::new(), Vec::new());
+    let failed = snapshot.instance(&facts.key);
     for key in facts.replicas.iter().filter(|key| *key != successor) {
         let Some(replica) = answering.iter().find(|replica| replica.key == *key) else {
             lost.push(Lost { key: key.clone(), why: "does not answer".to_owned(), is_reachable: false });
             continue;
         };
-        let cannot = snapshot.instance(successor).and_then(|source| rehoming::incompatible(replica, source));
+        let cannot =
+            snapshot.instance(successor).and_then(|source| rehoming::incompatible_below(replica, source, failed));
         let why = match (place(replica), cannot) {
             (_, None) if !holds.contains(&replica.gtid.executed) => {
                 let own = replica.gtid.executed.subtract(holds);

@@ -184,7 +184,7 @@ impl Preference {
             (self.rule == better.rule, format!("{by} has the promotion rule {}, it has {}", better.rule, self.rule)),
             (
                 self.elsewhere == better.elsewhere,
-                format!("{by} is in the data centre and environment of the failed primary, it is not"),
+                format!("{by} is in the data centre and environment of the old primary, it is not"),
             ),
             (
                 self.cannot_wait == better.cannot_wait,
@@ -195,7 +195,7 @@ impl Preference {
                 self.priority == better.priority,
                 format!("{by} has the semi-sync priority {}, it has {}", better.priority.0, self.priority.0),
             ),
-            (self.errant == better.errant, "it has transactions that the failed primary never had".to_owned()),
+            (self.errant == better.errant, "it has transactions that the old primary never had".to_owned()),
             (
                 self.lacks == better.lacks,
                 format!(
@@ -255,6 +255,11 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// True when nothing but what it lacks speaks against it.
+    fn only_lacks(&self) -> bool {
+        self.rejections.iter().all(|why| matches!(why, Rejection::CannotCatchUp { .. }))
+    }
+
     /// Returns why it is not the one, in words; nothing when it is.
     pub fn why_not(&self) -> Option<String> {
         match self.rejections.as_slice() {
@@ -299,16 +304,39 @@ impl Choice {
         let all_filter = answering.iter().all(|replica| filters(replica));
         let is_whole = |replica: &Instance| all_filter || !filters(replica) || asked == Some(&replica.key);
         let answering: Vec<&Instance> = answering.into_iter().filter(|replica| is_whole(replica)).collect();
-        let held_together =
-            answering.iter().fold(GtidSet::default(), |held, replica| held.union(&rightful(replica, failed)));
-        let judge =
-            Judge { snapshot, policy, facts, failed, asked, answering: &answering, held_together: &held_together };
-        let mut candidates: Vec<Candidate> =
-            replicas.iter().map(|replica| judge.candidate(replica, answers(&replica.key), is_whole(replica))).collect();
-        rank(&mut candidates);
-        let best = candidates.first().filter(|best| best.rejections.is_empty());
-        let donor = best.filter(|best| !best.lacks.is_empty()).and_then(|best| judge.donor(&best.key, &best.lacks));
-        Self { chosen: best.map(|best| best.key.clone()), donor, candidates, held_together }
+        let judged = |heard: &[&Instance]| {
+            let held = heard.iter().map(|replica| rightful(replica, failed));
+            let held_together = held.fold(GtidSet::default(), |all, held| all.union(&held));
+            let judge = Judge {
+                snapshot,
+                policy,
+                facts,
+                failed,
+                asked,
+                answering: &answering,
+                heard,
+                held_together: &held_together,
+            };
+            let candidate = |replica: &&Instance| judge.candidate(replica, answers(&replica.key), is_whole(replica));
+            let mut candidates: Vec<Candidate> = replicas.iter().map(candidate).collect();
+            rank(&mut candidates);
+            let best = candidates.first().filter(|best| best.rejections.is_empty());
+            let donor = best.filter(|best| !best.lacks.is_empty()).and_then(|best| judge.donor(&best.key, &best.lacks));
+            Self { chosen: best.map(|best| best.key.clone()), donor, candidates, held_together }
+        };
+        let choice = judged(&answering);
+        if choice.chosen.is_some() {
+            return choice;
+        }
+        // What those have who can neither be promoted nor pass it on is lost: the certificate names it, and policy decides.
+        let could_lead = |key: &InstanceKey| choice.candidate(key).is_some_and(Candidate::only_lacks);
+        let passes_on = |replica: &Instance| serves_all_it_has(replica, failed);
+        let mut narrower = [&passes_on as &dyn Fn(&Instance) -> bool, &|_| false].into_iter().map(|passes_on| {
+            let counts = |replica: &&Instance| could_lead(&replica.key) || passes_on(replica);
+            judged(&answering.iter().copied().filter(counts).collect::<Vec<_>>())
+        });
+        let found = narrower.find(|choice| choice.chosen.is_some());
+        found.unwrap_or(choice)
     }
 }
 
@@ -319,6 +347,8 @@ struct Judge<'a> {
     failed: Option<&'a Instance>,
     asked: Option<&'a InstanceKey>,
     answering: &'a [&'a Instance],
+    /// Those of them whose data is to be had.
+    heard: &'a [&'a Instance],
     held_together: &'a GtidSet,
 }
 
@@ -428,7 +458,7 @@ impl Judge<'_> {
     /// has: one with transactions of its own would spread them.
     fn donor(&self, candidate: &InstanceKey, lacks: &GtidSet) -> Option<InstanceKey> {
         let has_logged = |sibling: &Instance| sibling.gtid.executed.contains(lacks);
-        self.answering
+        self.heard
             .iter()
             .filter(|sibling| &sibling.key != candidate && sibling.can_be_source())
             .filter(|sibling| sibling.held().contains(lacks) && rightful(sibling, self.failed) == sibling.held())
@@ -472,6 +502,13 @@ fn filters(replica: &Instance) -> bool {
 /// True when `replica` is about to apply, and so to log, what it received: only then can it pass it on.
 fn applies_now(replica: &Instance) -> bool {
     replica.channel().is_some_and(|channel| channel.applier == ThreadState::Running && channel.delay_secs == 0)
+}
+
+/// True when `replica` can serve others all that it holds, and nothing that they should not get.
+fn serves_all_it_has(replica: &Instance, failed: Option<&Instance>) -> bool {
+    let held = replica.held();
+    let logs_it = replica.gtid.executed.contains(&held) || applies_now(replica);
+    replica.can_be_source() && logs_it && rightful(replica, failed) == held
 }
 
 /// Returns what `replica` holds and got by replication. Transactions of its own, which the failed primary never had, must

@@ -4,7 +4,7 @@ use std::fmt;
 
 use analysis::Facts;
 use serde::{Deserialize, Serialize};
-use topology::{GtidSet, Instance, InstanceKey, Snapshot, Timestamp};
+use topology::{GtidMode, GtidSet, Instance, InstanceKey, Snapshot, Timestamp};
 
 use crate::{Choice, proof};
 
@@ -79,7 +79,7 @@ impl fmt::Display for Certificate {
                 if known.is_empty() {
                     write!(out, "transactions may be lost")?;
                 } else {
-                    write!(out, "seen on the old primary and held by nobody who answers: {known}")?;
+                    write!(out, "seen on the old primary and not to be had from those who answer: {known}")?;
                 }
                 if !after.is_empty() {
                     write!(out, "; any that the old primary committed from {}", after.join(", "))?;
@@ -118,9 +118,13 @@ fn known(snapshot: &Snapshot, facts: &Facts, answers: &dyn Fn(&InstanceKey) -> b
     known
 }
 
-/// Returns, for the origins that the failed primary wrote under, where its unknown transactions begin.
+/// Returns, for the origins that the failed primary wrote under, where its unknown transactions begin. Nothing where it gave
+/// them no numbers.
 fn origins(snapshot: &Snapshot, facts: &Facts, holds: &GtidSet) -> Vec<String> {
     let failed = snapshot.instance(&facts.key);
+    if failed.is_some_and(|failed| !failed.version.is_mariadb() && failed.gtid.mode == GtidMode::Off) {
+        return Vec::new();
+    }
     let Some(uuid) = failed.and_then(|failed| failed.uuid.as_ref()) else {
         return holds.after().iter().map(ToString::to_string).collect();
     };

@@ -1,7 +1,7 @@
 //! The plan that gives the replicas of a dead intermediate source new sources.
 //!
 //! Places, in order: a sibling of the dead one where it was; regrouped among themselves, one of them below a server
-//! elsewhere; a sibling elsewhere; those above the dead one. It waits for the recovery of the primary, if that is dead too.
+//! elsewhere; a sibling elsewhere; those above the dead one; a sibling that lags. It waits for the recovery of the primary, if that is dead too.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -40,10 +40,12 @@ pub(crate) fn finish(rehoming: &Rehoming<'_>, kind: Kind, moves: Moves, request:
 fn choose(rehoming: &Rehoming<'_>, request: &Request) -> Result<Moves, Hold> {
     let (mut replicas, mut lost) = rehoming.replicas();
     let mut why_not = BTreeMap::new();
-    let siblings = rehoming.siblings();
+    // What lags would make all below it lag.
+    let (slow, siblings): (Vec<_>, Vec<_>) =
+        rehoming.siblings().into_iter().partition(|sibling| rehoming.lags(sibling));
     let (near, far): (Vec<_>, Vec<_>) = siblings.into_iter().partition(|sibling| rehoming.is_near(sibling));
     let above: Vec<&Instance> = rehoming.ancestors().iter().filter_map(|key| rehoming.snapshot.instance(key)).collect();
-    let elsewhere: Vec<&Instance> = far.iter().chain(&above).copied().collect();
+    let elsewhere: Vec<&Instance> = far.iter().chain(&above).chain(&slow).copied().collect();
     let mut moves = Moves::default();
     if let Some(asked) = &request.candidate {
         let found = near.iter().chain(&elsewhere).find(|server| server.key == *asked);

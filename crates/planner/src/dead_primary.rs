@@ -9,6 +9,7 @@ use std::time::Duration;
 use analysis::{Facts, Policy};
 use topology::{GtidSet, Instance, InstanceKey, Snapshot};
 
+use crate::rehoming::incompatible_below;
 use crate::steps::{Steps, shares_the_writes, threads_to_start, took_writes};
 use crate::{Action, Certificate, Choice, HookList, Kind, Lost, Plan, Request};
 
@@ -26,17 +27,22 @@ pub(crate) fn plan(
     let certificate = Certificate::of(snapshot, facts, &choice, &answers);
     let mut lost = Vec::new();
     let mut kept = Vec::new();
-    let purged = snapshot.instance(successor).map(|instance| instance.gtid.purged.clone()).unwrap_or_default();
+    let failed = snapshot.instance(&facts.key);
+    let promoted = snapshot.instance(successor);
+    let purged = promoted.map(|instance| instance.gtid.purged.clone()).unwrap_or_default();
+    let cannot = |replica: &Instance| {
+        let why = promoted.and_then(|promoted| incompatible_below(replica, promoted, failed));
+        why.map(|why| format!("the new primary {why}")).or_else(|| cannot_follow(replica, &certificate.holds, &purged))
+    };
     for key in facts.replicas.iter().filter(|key| *key != successor) {
         match snapshot.instance(key).filter(|_| answers(key)) {
             None => lost.push(Lost { key: key.clone(), why: "does not answer".to_owned(), is_reachable: false }),
-            Some(replica) => match cannot_follow(replica, &certificate.holds, &purged) {
+            Some(replica) => match cannot(replica) {
                 Some(why) => lost.push(Lost { key: key.clone(), why, is_reachable: true }),
                 None => kept.push(replica),
             },
         }
     }
-    let failed = snapshot.instance(&facts.key);
     let reachable: Vec<&Instance> =
         facts.replicas.iter().filter(|key| answers(key)).filter_map(|key| snapshot.instance(key)).collect();
 

@@ -81,6 +81,7 @@ pub(crate) fn plan(
 fn sort_out<'a>(snapshot: &'a Snapshot, facts: &Facts, successor: &InstanceKey) -> (Vec<&'a Instance>, Vec<Lost>) {
     let (mut kept, mut lost) = (Vec::new(), Vec::new());
     let errant = |key: &InstanceKey| facts.errant.iter().find(|(replica, _)| replica == key).map(|(_, set)| set);
+    let old = snapshot.instance(&facts.key);
     let Some(source) = snapshot.instance(successor) else { return (kept, lost) };
     for key in facts.replicas.iter().filter(|key| *key != successor) {
         let answers = snapshot.get(key).is_some_and(|watched| watched.is_valid());
@@ -89,7 +90,7 @@ fn sort_out<'a>(snapshot: &'a Snapshot, facts: &Facts, successor: &InstanceKey) 
             Some(replica) if !replica.channel().is_some_and(|channel| channel.auto_position) => {
                 "does not use GTID".to_owned()
             }
-            Some(replica) => match (rehoming::incompatible(replica, source), errant(key)) {
+            Some(replica) => match (rehoming::incompatible_below(replica, source, old), errant(key)) {
                 (Some(why), _) => format!("the new primary {why}"),
                 (None, Some(own)) => format!("has transactions that the new primary lacks: {own}"),
                 (None, None) => {

@@ -556,6 +556,10 @@ impl fmt::Display for Action {
             Self::Acknowledge { replica } => write!(out, "start the receiver of {replica}: it acknowledges"),
             Self::Subordinate { replica, start: true, .. } => write!(out, "start replication on {replica}"),
             Self::Subordinate { replica, .. } => write!(out, "leave {replica} as it is, a replica"),
+            Self::Ready { candidate, primary, acks: Some(Acks { wait_count: 1, .. }), .. } => write!(
+                out,
+                "let commits on {candidate} wait for 1 replica, see one connected and {primary} standing still"
+            ),
             Self::Ready { candidate, primary, acks: Some(acks), .. } => write!(
                 out,
                 "let commits on {candidate} wait for {} replicas, see them connected and {primary} standing still",

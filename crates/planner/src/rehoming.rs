@@ -94,6 +94,13 @@ impl<'a> Rehoming<'a> {
         here.data_center == there.data_center && here.environment == there.environment
     }
 
+    /// True when a server lags unreasonably, by more than it is delayed on purpose.
+    pub(crate) fn lags(&self, server: &Instance) -> bool {
+        let delay = server.channel().map_or(0, |channel| channel.delay_secs);
+        let lag = server.lag_secs().unwrap_or_default();
+        lag.saturating_sub(delay) > self.policy.reasonable_lag.as_secs()
+    }
+
     /// Returns why `source` can be nobody's new source now.
     pub(crate) fn unfit(&self, source: &Instance) -> Option<String> {
         let key = &source.key;
@@ -303,6 +310,22 @@ pub(crate) fn ahead(
         origins.extend(server.group.iter().map(|group| group.name.clone()));
     }
     GtidSet::errant(&replica.held(), &source.held(), origins.iter().map(String::as_str))
+}
+
+/// Returns why `replica` could never replicate from `source` once that one is promoted. What it has borne of `failed`, from
+/// which it replicates, is no reason.
+pub(crate) fn incompatible_below(replica: &Instance, source: &Instance, failed: Option<&Instance>) -> Option<String> {
+    let mut source = Instance { channels: Vec::new(), ..source.clone() };
+    if let Some(failed) = failed.filter(|failed| failed.version.is_mariadb() == source.version.is_mariadb()) {
+        if failed.version.line() >= source.version.line() && replica.version.is_mariadb() == source.version.is_mariadb()
+        {
+            source.version = replica.version.clone();
+        }
+        if failed.binlog.format >= source.binlog.format {
+            source.binlog.format = replica.binlog.format;
+        }
+    }
+    incompatible(replica, &source)
 }
 
 /// Returns why `replica` could never replicate from `source`, whatever they have.

@@ -206,6 +206,14 @@ impl Beyond {
         Some(Self { gtids: GtidSet::default(), written })
     }
 
+    fn without_those_of(mut self, primary: &Instance) -> Self {
+        if let Some(uuid) = &primary.uuid {
+            self.gtids = self.gtids.without_uuid(uuid.as_str());
+        }
+        self.written.retain(|written| written.server != primary.server_id);
+        self
+    }
+
     /// True when there is nothing.
     pub fn is_empty(&self) -> bool {
         self.gtids.is_empty() && self.written.is_empty()
@@ -312,7 +320,11 @@ fn decide(returning: Returning<'_>) -> Result<Reception, Stay> {
         return Ok(Reception::Settled(format!("{} replicates from it: it is the primary again", demoted.successor)));
     }
     let primary = present_primary(returning)?;
+    let is_below = graph.cluster_of(key).is_some_and(|cluster| cluster.head == primary.key);
+    let replicates = is_below && server.channel().is_some_and(topology::Channel::is_replicating);
     let beyond = Beyond::of(server, primary).ok_or(Stay::Untold)?;
+    // Of two that were read one after the other, the replica may show what the primary wrote in between.
+    let beyond = if replicates { beyond.without_those_of(primary) } else { beyond };
     let divergent = || Stay::Divergent { primary: primary.key.clone(), beyond: beyond.to_string(), recorded };
     // Even one that replicates: without its record nobody would close it.
     if server.writes.is_writable() {
@@ -321,8 +333,7 @@ fn decide(returning: Returning<'_>) -> Result<Reception, Stay> {
     if !beyond.is_empty() && !recorded {
         return Err(divergent());
     }
-    let is_below = graph.cluster_of(key).is_some_and(|cluster| cluster.head == primary.key);
-    if is_below && server.channel().is_some_and(topology::Channel::is_replicating) {
+    if replicates {
         return Ok(Reception::Settled(format!("it replicates below {}", primary.key)));
     }
     // Somebody configured it, and did not start it: as after a takeover that leaves that to a person.

@@ -243,7 +243,7 @@ fn count_acknowledgers(before: &Snapshot, supposed: &mut Snapshot, victims: &Vic
         } else {
             // Somebody commits something, and waits.
             semi_sync.waiting_sessions = Some(semi_sync.waiting_sessions.unwrap_or_default().max(1));
-            source.unchanged_since = Some(Timestamp::FIRST);
+            source.ledger.stuck_since = Some(Timestamp::FIRST);
         }
     }
 }

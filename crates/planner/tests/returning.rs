@@ -135,6 +135,24 @@ impl Farm {
 }
 
 #[test]
+fn one_that_replicates_may_show_what_the_primary_wrote_since_that_was_read() {
+    let farm = Farm::with(&format!("{OLD}:1-100,{NEW}:1-25"));
+    assert_eq!(
+        farm.says(),
+        format!("stays: it has transactions that new:3306 has not, {NEW}:21-25; they are not on record yet")
+    );
+    let replicates = farm.change("old", |old| old.channels = below("new"));
+    assert_eq!(replicates.says(), "settled: it replicates below new:3306");
+    let own = replicates.change("old", |old| {
+        old.gtid.executed = GtidSet::parse_mysql(&format!("{OLD}:1-101,{NEW}:1-25")).unwrap();
+    });
+    assert_eq!(
+        own.says(),
+        format!("stays: it has transactions that new:3306 has not, {OLD}:101; they are not on record yet")
+    );
+}
+
+#[test]
 fn one_that_has_nothing_of_its_own_is_attached() {
     let farm = Farm::with(&format!("{OLD}:1-100"));
     assert_eq!(

@@ -275,7 +275,8 @@ impl Story {
             let now = self.now;
             if name == "still-since" {
                 let since = Timestamp::from_secs(value.parse()?);
-                self.servers.get_mut(&server).ok_or("who?")?.unchanged_since = Some(since);
+                let server = self.servers.get_mut(&server).ok_or("who?")?;
+                (server.unchanged_since, server.ledger.stuck_since) = (Some(since), Some(since));
                 continue;
             }
             if name == "receivers-restarted" {
@@ -724,6 +725,8 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         "receiver-errno" => instance.channels[0].receiver_errno = value.parse().unwrap(),
         "applier" => instance.channels[0].applier = state(value),
         "applier-errno" => instance.channels[0].applier_errno = value.parse().unwrap(),
+        "lag-secs" => instance.channels[0].lag_secs = Some(value.parse().unwrap()),
+        "format" => instance.binlog.format = topology::BinlogFormat::parse(value),
         "delay-secs" => instance.channels[0].delay_secs = value.parse().unwrap(),
         "auto-position" => instance.channels[0].auto_position = value == "true",
         "detached" => instance.channels.clear(),

@@ -173,6 +173,14 @@ orchestrator -c explain -alias orders +filters";
 }
 
 #[test]
+fn replicas_in_downtime() {
+    let calls = "\
+orchestrator -c replication-analysis
+client -c replication-analysis";
+    insta::assert_snapshot!(transcript("downtime", calls));
+}
+
+#[test]
 fn nobody() {
     let calls = "\
 orchestrator -c clusters

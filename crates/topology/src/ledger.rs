@@ -27,6 +27,9 @@ pub struct Ledger {
     pub degraded_at: Option<Timestamp>,
     /// A commit that waited for an acknowledgement at the last probe has not been waiting since before this moment.
     pub calm: Option<Timestamp>,
+    /// Since when each good probe has found commits that wait for an acknowledgement, and none that got one. None while nobody
+    /// waits, and where the server does not tell.
+    pub stuck_since: Option<Timestamp>,
     /// Since when, in an unbroken run of failures, its host has said that no process listens: then it was dead already.
     pub refused_since: Option<Timestamp>,
     /// What a server without a source had executed, at earlier probes, oldest first; the last probe is not among them.
@@ -60,7 +63,8 @@ impl Ledger {
         let started = started_by(now, ended);
         let Some((before, then)) = before else {
             let (waits_since, calm) = (waits(now).then_some(at), calm_now(now, at));
-            return Self { up_since: Some(started), waits_since, calm, ..Self::default() };
+            let stuck_since = are_waiting(now).then_some(at);
+            return Self { up_since: Some(started), waits_since, calm, stuck_since, ..Self::default() };
         };
         let mut next = Self { refused_since: None, ..self.clone() };
         let is_same_process = started <= then && before.is_same_server(now);
@@ -112,6 +116,11 @@ impl Ledger {
             Some(since) if unbroken => Some(since),
             _ => Some(at),
         };
+        let still_stuck = !restarted
+            && are_waiting(before)
+            && is.acknowledged == was.acknowledged
+            && is.unacknowledged == was.unacknowledged;
+        self.stuck_since = are_waiting(now).then_some(self.stuck_since.filter(|_| still_stuck).unwrap_or(at));
         // Commits wait one after the other (`AFTER_SYNC`): if one was acknowledged since the probe before, then whoever waits
         // now began to wait after that probe.
         let moved_on = !restarted
@@ -143,6 +152,11 @@ impl Ledger {
 fn waits(instance: &Instance) -> bool {
     let semi_sync = &instance.semi_sync;
     semi_sync.source.enabled && semi_sync.source.active && semi_sync.lossless
+}
+
+/// True when the server says that commits wait for an acknowledgement.
+fn are_waiting(instance: &Instance) -> bool {
+    instance.semi_sync.waiting_sessions.is_some_and(|sessions| sessions > 0)
 }
 
 fn calm_now(instance: &Instance, at: Timestamp) -> Option<Timestamp> {
@@ -219,6 +233,26 @@ mod tests {
         assert_eq!((ledger.waits_since, ledger.degraded_at), (Some(secs(100)), None));
         let ledger = fold(&[(100, primary(100, 10)), (110, degraded), (115, after)]);
         assert_eq!((ledger.waits_since, ledger.degraded_at), (Some(secs(110)), Some(secs(110))));
+    }
+
+    #[test]
+    fn commits_are_stuck_while_some_wait_and_none_is_acknowledged() {
+        let stuck = |sessions: u32, acknowledged: u64, uptime_secs: u64| {
+            let mut instance = waiting(primary(uptime_secs, 10));
+            instance.semi_sync.waiting_sessions = Some(sessions);
+            instance.semi_sync.acknowledged = acknowledged;
+            instance
+        };
+        let since = |probes: &[(i64, Instance)]| fold(probes).stuck_since;
+        let (first, second) = ((100, stuck(1, 5, 1000)), (101, stuck(3, 5, 1001)));
+        assert_eq!(since(&[first.clone(), second.clone()]), Some(secs(100)), "more wait by now");
+        assert_eq!(
+            since(&[first.clone(), second.clone(), (102, stuck(2, 6, 1002))]),
+            Some(secs(102)),
+            "one got through"
+        );
+        assert_eq!(since(&[first.clone(), second.clone(), (102, stuck(0, 5, 1002))]), None);
+        assert_eq!(since(&[first, second, (102, stuck(2, 5, 0))]), Some(secs(102)), "it restarted");
     }
 
     #[test]

@@ -105,9 +105,20 @@ impl Snapshot {
         }
     }
 
-    /// Returns that a recovery closed this server, and was given up.
+    /// Returns that a recovery closed this server, and was given up: at its address, or by its identity under another one.
     pub fn left_closed(&self, server: &Instance) -> Option<&Demoted> {
-        self.declared.left_closed.get(&server.key).filter(|record| record.may_be(server))
+        let records = &self.declared.left_closed;
+        let of_address = records.get(&server.key).filter(|record| record.may_be(server));
+        of_address.or_else(|| records.values().find(|record| record.is_surely(server)))
+    }
+
+    /// Returns the server that `record` is about where it was last read since `since`: at its address, or elsewhere.
+    pub fn whereabouts(&self, record: &Demoted, since: Timestamp) -> Option<&Instance> {
+        let read = |watched: &Watched| watched.is_fresh(since);
+        let there =
+            self.get(&record.key).filter(|watched| read(watched)).and_then(|watched| watched.instance.as_deref());
+        let elsewhere = || self.instances().find(|(watched, server)| read(watched) && record.is_surely(server));
+        there.filter(|server| record.may_be(server)).or_else(|| elsewhere().map(|(_, server)| server))
     }
 
     /// Returns where replaced primaries are, as far as they are watched.
@@ -197,6 +208,24 @@ mod tests {
         assert!(farm(&old, &[(&renumbered, 1)]).demotion_at(&key("old")).is_some(), "its identity is what counts");
         let unread = Instance { uuid: None, ..mysql("old", 1, 1) };
         assert!(farm(&old, &[(&unread, 1)]).demotion_at(&key("old")).is_some(), "in doubt it is meant");
+    }
+
+    #[test]
+    fn one_that_was_left_closed_is_found_where_it_is() {
+        let (old, moved) = (mysql("old", 1, 1), mysql("elsewhere", 1, 1));
+        let of = |seen: &[(&Instance, i64)]| {
+            let mut farm = farm(&old, seen);
+            let declared = Arc::make_mut(&mut farm.declared);
+            std::mem::swap(&mut declared.demoted, &mut declared.left_closed);
+            let record = farm.declared.left_closed[&key("old")].clone();
+            let found = farm.whereabouts(&record, Timestamp::from_secs(100)).map(|server| server.key.host.clone());
+            found.inspect(|_| {
+                assert!(farm.watched.values().any(|one| farm.left_closed(one.instance.as_ref().unwrap()).is_some()))
+            })
+        };
+        assert_eq!(of(&[(&old, 1)]).as_deref(), Some("old"));
+        assert_eq!(of(&[(&moved, 1), (&mysql("old", 1, 2), 1)]).as_deref(), Some("elsewhere"));
+        assert_eq!(of(&[(&mysql("old", 1, 2), 1)]), None);
     }
 
     #[test]

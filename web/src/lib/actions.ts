@@ -96,7 +96,7 @@ export function rejoin(key: Key, rebuild: boolean): Question {
   const asked = (): Promise<{ message: string }> =>
     post<{ Message: string }>(where).then(({ Message }) => ({ message: Message }));
   const title = rebuild ? 'Rebuild as a copy' : 'Attach again';
-  return plain(key, title, rebuild ? 'rebuild' : 'rejoin', () => begun(key, asked));
+  return plain(key, title, rebuild ? 'rebuild' : 'rejoin', () => begun(key, asked, false));
 }
 
 export function acknowledgeDivergence(divergence: Divergence): Question {

@@ -15,7 +15,8 @@ const TIME_IS_THE_POINT: &[(&str, &str, &str)] = &[
         "how long the primary stalls is the fault that is tried",
     ),
     ("crates/manager/tests/simulation/schedule.rs", "pass", "simulated time passes"),
-    ("crates/manager/tests/simulation/reach.rs", "travel", "simulated packets take their time"),
+    ("crates/manager/tests/simulation/way.rs", "travel", "simulated packets take their time"),
+    ("crates/manager/tests/simulation/node.rs", "on_the_way", "so do those between managers"),
     (
         "crates/consensus/src/transport/tests/mod.rs",
         "time_passes",

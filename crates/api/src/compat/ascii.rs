@@ -53,6 +53,12 @@ fn lines(members: &[Instance]) -> Vec<(String, &Instance)> {
             tree.walk(member, 1, &mut drawn);
         }
     }
+    // A longer ring is drawn as the chain that hangs below its head.
+    let mut rest: Vec<&Instance> = members.iter().collect();
+    rest.sort_by_key(|member| member.replication_depth);
+    for member in rest {
+        tree.walk(member, 0, &mut drawn);
+    }
     drawn
 }
 

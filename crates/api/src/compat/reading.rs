@@ -74,6 +74,8 @@ pub enum NotASnapshot {
 /// # Errors
 /// [`NotASnapshot`].
 pub fn read_snapshot(text: &[u8], poll: Duration, clock: Timestamp) -> Result<Snapshot, NotASnapshot> {
+    // Editors and shells of some systems put a mark before the text.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let value: Value = serde_json::from_slice(text).map_err(|error| NotASnapshot::NotJson(error.to_string()))?;
     let Value::Array(items) = &value else {
         return Err(NotASnapshot::NotAnArray { found: named(&value) });
@@ -172,7 +174,7 @@ fn watched(row: &Row<'_>, key: &InstanceKey, now: Timestamp, poll: Duration) -> 
         attempted: Some(checked),
         failures: if failure.is_some() { FAILURES } else { 0 },
         failure,
-        latency_us: row.number::<u64>("LastDiscoveryLatency")?.unwrap_or_default() / 1000,
+        latency_us: row.elapsed("LastDiscoveryLatency")?.as_micros().try_into().unwrap_or(u64::MAX),
         unchanged_since: row.flag("StaleBinlogCoordinates")?.unwrap_or(false).then_some(Timestamp::FIRST),
         first_heard: seen.unwrap_or(now),
         ..Watched::default()
@@ -404,11 +406,10 @@ fn labels(row: &Row<'_>, channel: Option<&Channel>) -> Result<Labels, Problem> {
 fn declare(declared: &mut Declared, row: &Row<'_>, key: &InstanceKey, now: Timestamp) -> Result<(), Problem> {
     let ends = row.time("DowntimeEndTimestamp")?;
     if row.flag("IsDowntimed")?.unwrap_or(ends.is_some_and(|ends| ends > now)) {
-        let elapsed = Duration::from_nanos(row.number("ElapsedDowntime")?.unwrap_or_default());
         let downtime = Downtime {
             owner: row.text("DowntimeOwner")?.to_owned(),
             reason: row.text("DowntimeReason")?.to_owned(),
-            begins: now.minus(elapsed),
+            begins: now.minus(row.elapsed("ElapsedDowntime")?),
             // It is in effect, whatever the two clocks say.
             ends: ends.unwrap_or(now.plus(OPEN_END)).max(now.plus(Duration::from_secs(1))),
         };

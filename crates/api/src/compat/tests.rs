@@ -128,6 +128,24 @@ fn a_ring_of_co_primaries_is_drawn_and_ends() {
 }
 
 #[test]
+fn a_longer_ring_is_drawn_from_its_head() {
+    let mut members = instances("cluster-by-name.json");
+    members.truncate(4);
+    let keys: Vec<wire::Key> = members.iter().map(|member| member.key.clone()).collect();
+    for (member, source) in [(0, 1), (1, 2), (2, 0), (3, 1)] {
+        members[member].master_key = keys[source].clone();
+        members[member].is_co_master = false;
+        members[member].replication_depth = 1;
+    }
+    members[1].replication_depth = 0;
+    let lines = draw(&members, Style::Bracketed, LIMITS.maintenance_lag);
+    let names: Vec<&str> = lines.lines().map(|line| line.split(" [").next().expect("a name").trim_end()).collect();
+    assert_eq!(names.len(), 4, "{lines}");
+    assert_eq!(names[0], "127.0.1.2:21102");
+    assert!(names[1].contains("127.0.1.1:21101") && names[2].starts_with("  ") && names[2].contains("127.0.1.3:21103"));
+}
+
+#[test]
 fn a_dead_primary_is_analysed_as_recorded() {
     let snapshot = snapshot("problems-dead-master.json", "2026-11-22T18:02:42Z");
     let graph = Graph::of(&snapshot);

@@ -156,7 +156,9 @@ mod tests {
         };
         let shown = view_of(&Reason::Hold(hold.clone()), &InstanceKey::new("db1", 3306));
         assert_eq!(shown.kind, "may_lose");
-        assert!(shown.reason.contains("held by nobody who answers: 00000000-0000-0000-0000-000000000001:91-100"));
+        assert!(
+            shown.reason.contains("not to be had from those who answer: 00000000-0000-0000-0000-000000000001:91-100")
+        );
         assert_eq!(shown.until.as_deref(), Some("1970-01-01T00:00:30.000000Z"));
         assert_eq!(shown.remedy.as_deref(), Some("orchestrator-client -c recover -i db1:3306"));
         assert_eq!(details(&Reason::Hold(hold))["MayLose"]["successor"], json!({"host": "db2", "port": 3306}));

@@ -85,7 +85,8 @@ fn taken_over(answer: &Answer<'_>) -> Lines {
     Ok(lines)
 }
 
-/// The client shows one code for each instance, the binary all of them and none in downtime.
+/// The client shows one code for each instance, the binary all of them and none that downtime excuses, be it that of the
+/// replicas.
 fn analysis(answer: &Answer<'_>) -> Lines {
     let entries = answer.details().as_array().map_or(&[][..], Vec::as_slice);
     Ok(entries.iter().filter_map(|entry| analysis_line(entry, answer.program)).collect())
@@ -97,7 +98,7 @@ fn analysis_line(entry: &Value, program: Program) -> Option<String> {
     let mut codes: Vec<&str> = main.into_iter().chain(structure).collect();
     match program {
         Program::Client => codes.truncate(1),
-        Program::Orchestrator if entry["IsDowntimed"] == true => return None,
+        Program::Orchestrator if entry["SkippableDueToDowntime"] == true => return None,
         Program::Orchestrator => {}
     }
     let cluster = text(&entry["ClusterDetails"]["ClusterName"]);

@@ -59,12 +59,15 @@ pub(crate) async fn reinstate(hub: &Hub, key: &InstanceKey) -> Result<(), Error>
     Ok(())
 }
 
-/// Takes back that the server at `key` is demoted, and the downtime that its failover gave it.
+/// Takes back that the server at `key` is demoted, and the downtime that its failover gave it, under the address that it had then.
 pub(crate) async fn welcome(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
     let is_ours = |downtime: &&topology::Downtime| downtime.owner == OWNER && downtime.reason == LOST_IN_RECOVERY;
+    let then = hub.snapshot().demotion_at(key).map(|demoted| demoted.key.clone());
     // First: once its record is gone, nobody comes back to it.
-    if hub.store.declared().downtimes.get(key).filter(is_ours).is_some() {
-        hub.declare(Command::EndDowntime { key: key.clone() }).await?;
+    for key in then.into_iter().filter(|then| then != key).chain([key.clone()]) {
+        if hub.store.declared().downtimes.get(&key).filter(is_ours).is_some() {
+            hub.declare(Command::EndDowntime { key }).await?;
+        }
     }
     reinstate(hub, key).await
 }

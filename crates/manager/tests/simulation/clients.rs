@@ -1,7 +1,7 @@
 //! Clients that write all the time, and remember what was acknowledged.
 
 use rand::Rng;
-use topology::{InstanceKey, WritePolicy};
+use topology::InstanceKey;
 
 use crate::fleet::{Fleet, Met, Place};
 use crate::trx::Trx;
@@ -82,7 +82,7 @@ impl Fleet {
         let Some((id, generation)) = client.connected else { return };
         let lives = self.server(id).generation == generation;
         match self.meets(here, &self.server(id).key) {
-            Met::Answers if !lives || self.server(id).writes != WritePolicy::Writable => client.connected = None,
+            Met::Answers if !lives || !self.server(id).takes_writes() => client.connected = None,
             Met::Answers => {
                 let now = self.now;
                 let trx = self.server_mut(id).commit(now);

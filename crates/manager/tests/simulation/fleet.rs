@@ -100,6 +100,15 @@ impl Fleet {
         !self.strangers.contains(&id) && (self.server(id).replication.is_none() || could_be_in_ring)
     }
 
+    /// The host of `id` gets another server, which is empty, under the old address.
+    pub(crate) fn set_up_anew(&mut self, id: u8) {
+        let (now, identity) = (self.now, self.identities);
+        self.identities += 1;
+        self.strangers.insert(id);
+        self.server_mut(id).set_up_anew(identity, now);
+        self.tell(format!("s{id} is set up anew, as a server that nobody knows"));
+    }
+
     /// True when a server and its source replicate from each other.
     pub(crate) fn is_co_primary(&self, id: u8) -> bool {
         let source = |id: u8| self.find(&self.server(id).replication.as_ref()?.source);
@@ -188,6 +197,7 @@ impl Fleet {
         for id in 0..u8::try_from(self.servers.len()).unwrap() {
             if self.server(id).runs() {
                 self.acknowledge(id);
+                self.server_mut(id).finish_closing();
             }
         }
         self.run_clients();

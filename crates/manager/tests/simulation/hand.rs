@@ -414,8 +414,7 @@ impl Verbs for Hand {
                 fleet.opened.push((id, now));
             }
             let server = fleet.server_mut(id);
-            server.writes = WritePolicy::Writable;
-            server.closed_by_us = false;
+            server.set_writes(WritePolicy::Writable);
             Ok(())
         })
         .boxed()
@@ -450,8 +449,7 @@ impl Verbs for Hand {
             }
             let server = fleet.server_mut(id);
             server.finish_commits();
-            server.writes = WritePolicy::SuperReadOnly;
-            server.closed_by_us = true;
+            server.set_writes(WritePolicy::SuperReadOnly);
             Ok(Closing::Closed { ended: 1, took: Duration::ZERO })
         })
         .boxed()

@@ -44,12 +44,12 @@ impl Seat for Staged {
         let questions = others.map(move |other| {
             let (raft, key) = (raft.clone(), key.clone());
             let asking = async move {
-                sleep(ON_THE_WAY).await;
+                on_the_way().await;
                 let sight = match raft.ask(at, other) {
                     Some(local) => local.look(key).await,
                     None => std::future::pending().await,
                 };
-                sleep(ON_THE_WAY).await;
+                on_the_way().await;
                 raft.ask(at, other).map(|_| sight).ok_or_else(|| "the answer was lost".to_owned())
             };
             async move { (peer(other), timeout(limit, asking).await.unwrap_or(Err("no answer in time".to_owned()))) }
@@ -67,7 +67,7 @@ impl Seat for Staged {
         async move {
             let done = declared.await;
             if !is_alone {
-                sleep(ON_THE_WAY).await;
+                on_the_way().await;
             }
             done
         }
@@ -82,6 +82,10 @@ impl Seat for Staged {
 
 /// How long a message between managers takes.
 const ON_THE_WAY: Duration = Duration::from_millis(1);
+
+async fn on_the_way() {
+    sleep(ON_THE_WAY).await;
+}
 
 /// One manager's process.
 pub(crate) struct Node {

@@ -95,7 +95,7 @@ impl Schedule {
         self.start_managers().await;
         let first = self.shared.lock().server(0).key.clone();
         self.pass(300).await;
-        self.manager().unwrap().discover(&first).await.unwrap();
+        self.manager().discover(&first).await.unwrap();
         self.pass(millis).await;
     }
 
@@ -124,8 +124,12 @@ impl Schedule {
         self.nodes.get(&self.home.raft.leader()?)
     }
 
-    pub(crate) fn manager(&self) -> Option<manager::Manager> {
+    fn acting_manager(&self) -> Option<manager::Manager> {
         self.acting().map(|node| node.manager.clone())
+    }
+
+    pub(crate) fn manager(&self) -> manager::Manager {
+        self.acting_manager().unwrap()
     }
 
     fn moment<'a>(&'a self, fleet: &'a mut Fleet) -> Moment<'a> {
@@ -372,11 +376,7 @@ impl Schedule {
             if is_wanted || fleet.server(id).is_mariadb() {
                 return false;
             }
-            let (now, identity) = (fleet.now, fleet.identities);
-            fleet.identities += 1;
-            fleet.strangers.insert(id);
-            fleet.server_mut(id).set_up_anew(identity, now);
-            fleet.tell(format!("s{id} is set up anew, as a server that nobody knows"));
+            fleet.set_up_anew(id);
             true
         });
         if is_done {
@@ -398,7 +398,7 @@ impl Schedule {
         let rules = [PromotionRule::Must, PromotionRule::Prefer, PromotionRule::PreferNot, PromotionRule::MustNot];
         let rule = rules[self.dice.random_range(0..rules.len())];
         self.tell(format!("s{id} has the promotion rule {rule}"));
-        let Some(manager) = self.manager() else { return };
+        let Some(manager) = self.acting_manager() else { return };
         let at = manager.now();
         manager.declare(Command::RegisterCandidate { key, rule, at }).await.unwrap();
     }
@@ -437,7 +437,7 @@ impl Schedule {
     }
 
     async fn ask_for_recovery(&mut self, id: u8) {
-        let Some(manager) = self.manager() else { return };
+        let Some(manager) = self.acting_manager() else { return };
         let key = self.shared.lock().server(id).key.clone();
         self.tell(format!("an operator asks for the recovery of s{id}"));
         #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
@@ -446,7 +446,7 @@ impl Schedule {
 
     /// A planned switch, whatever the state of things.
     async fn take_over(&mut self) {
-        let Some(manager) = self.manager() else { return };
+        let Some(manager) = self.acting_manager() else { return };
         let primary = self.shared.lock().published.clone();
         self.tell(format!("an operator asks that somebody take over from {primary}"));
         let wish = Wish { designated: None, auto: true };
@@ -455,7 +455,7 @@ impl Schedule {
     }
 
     async fn downtime(&mut self, id: u8) {
-        let Some(manager) = self.manager() else { return };
+        let Some(manager) = self.acting_manager() else { return };
         let lasts = Duration::from_millis(self.dice.random_range(1000..30_000));
         let begins = manager.now();
         let downtime = Downtime { owner: "op".to_owned(), reason: "work".to_owned(), begins, ends: begins.plus(lasts) };
@@ -523,13 +523,14 @@ impl Schedule {
         let closed = {
             let fleet = self.shared.lock();
             let server = fleet.server(fleet.find(&fleet.published).unwrap_or(0));
-            let is_closed = server.writes != WritePolicy::Writable && !server.closed_by_us && fleet.is_head(server.id);
+            let is_head = fleet.is_head(server.id) || fleet.is_co_primary(server.id);
+            let is_closed = server.writes != WritePolicy::Writable && !server.closed_by_us && is_head;
             (is_closed && fleet.meets(fleet.managed_from, &server.key) == Met::Answers).then(|| server.key.clone())
         };
         let is_quiet = self.acting().is_some_and(|node| node.store().declared().recovering.is_empty());
         if let Some(key) = closed.filter(|_| is_quiet) {
             self.tell(format!("an operator opens {key}, which its configuration file closed"));
-            if let Some(manager) = self.manager() {
+            if let Some(manager) = self.acting_manager() {
                 manager.set_writable(&key).await.ok();
             }
         }

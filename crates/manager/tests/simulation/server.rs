@@ -168,6 +168,8 @@ pub(crate) struct Server {
     /// The host is off: packets vanish.
     pub(crate) host_up: bool,
     pub(crate) writes: WritePolicy,
+    /// It is told to refuse writes and takes none; it says so when commits that wait have ended.
+    pub(crate) closing: Option<WritePolicy>,
     /// A manager made it read-only.
     pub(crate) closed_by_us: bool,
     pub(crate) binlog: Vec<Event>,
@@ -206,6 +208,7 @@ impl Server {
             started: 0,
             host_up: true,
             writes: WritePolicy::SuperReadOnly,
+            closing: None,
             closed_by_us: false,
             binlog: Vec::new(),
             committed: 0,
@@ -286,6 +289,25 @@ impl Server {
         self.committed = self.binlog.len();
     }
 
+    pub(crate) fn takes_writes(&self) -> bool {
+        self.writes == WritePolicy::Writable && self.closing.is_none()
+    }
+
+    /// Ends what [`Server::closing`] began, if nothing waits any more.
+    pub(crate) fn finish_closing(&mut self) {
+        if !self.has_pending_commits()
+            && let Some(policy) = self.closing.take()
+        {
+            (self.writes, self.closed_by_us) = (policy, true);
+        }
+    }
+
+    /// Opens or closes it, whatever waits.
+    pub(crate) fn set_writes(&mut self, policy: WritePolicy) {
+        (self.writes, self.closing) = (policy, None);
+        self.closed_by_us = policy != WritePolicy::Writable;
+    }
+
     pub(crate) fn has_pending_commits(&self) -> bool {
         self.committed < self.binlog.len()
     }
@@ -295,6 +317,7 @@ impl Server {
         self.process = Process::Down;
         self.generation += 1;
         self.orders.clear();
+        self.closing = None;
         if let Some(own) = &mut self.replication
             && (power || self.setup.relay_log_recovery)
         {
@@ -355,6 +378,10 @@ impl Server {
 
     /// Applies what is due.
     pub(crate) fn apply(&mut self, now: u64) {
+        // What is in the log already, and waits for acknowledgements, is committed first.
+        if self.has_pending_commits() {
+            return;
+        }
         let Some(own) = &mut self.replication else { return };
         if !own.applier || now < self.stalled_until || now < self.next_apply {
             return;

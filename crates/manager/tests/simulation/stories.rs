@@ -15,14 +15,23 @@ use crate::simulate;
 
 /// A schedule without a fault of its own.
 fn staged(fleet: Fleet, extra: &str) -> Schedule {
+    staged_among(1, fleet, extra)
+}
+
+/// Likewise, among so many managers.
+fn staged_among(voters: u8, fleet: Fleet, extra: &str) -> Schedule {
     note_panics();
-    let plot = Plot { fleet, configuration: configuration(extra), voters: 1 };
+    let plot = Plot { fleet, configuration: configuration(extra), voters };
     Schedule::new(plot, StdRng::seed_from_u64(1))
 }
 
 impl Schedule {
     fn change(&self, change: impl FnOnce(&mut Fleet)) {
         self.shared.change(change);
+    }
+
+    fn leader(&self) -> u8 {
+        self.acting().expect("somebody leads").at()
     }
 
     fn primary(&self) -> String {
@@ -190,7 +199,7 @@ fn a_takeover_that_is_gone_on_with_holds_the_cluster_under_its_old_and_its_new_n
         const PROMOTE: u32 = 7;
         schedule.start_manager(0, Mode::Drill { halt_in_step: PROMOTE }).await;
         schedule.pass(6000).await;
-        let (manager, first) = (schedule.manager().unwrap(), wish(1));
+        let (manager, first) = (schedule.manager(), wish(1));
         #[expect(clippy::disallowed_methods, reason = "ends with the simulation")]
         tokio::spawn(async move { manager.take_over(&InstanceKey::new("s0", 3306), first, true).await.is_ok() });
         schedule.pass(4000).await;
@@ -199,7 +208,7 @@ fn a_takeover_that_is_gone_on_with_holds_the_cluster_under_its_old_and_its_new_n
         // The next one goes on, and is halted when the cluster goes by its new name.
         schedule.start_manager(0, Mode::Drill { halt_in_step: PROMOTE + 1 }).await;
         schedule.pass(6000).await;
-        let again = schedule.manager().unwrap().take_over(&InstanceKey::new("s1", 3306), wish(2), true).await;
+        let again = schedule.manager().take_over(&InstanceKey::new("s1", 3306), wish(2), true).await;
         assert!(matches!(again, Err(manager::Error::Held(planner::Hold::Running { .. }))), "{again:?}");
         schedule.kill_manager(0).await;
         schedule.start_manager(0, Mode::Service).await;
@@ -219,10 +228,10 @@ fn a_primary_that_a_recovery_left_closed_is_opened_as_soon_as_that_can_be_done()
         schedule.change(|fleet| fleet.servers.iter_mut().for_each(|server| server.cannot_open = true));
         let (s0, request) =
             ("s0:3306", Request { forced: true, command: "force-master-failover".to_owned(), ..Request::default() });
-        let forced = schedule.manager().unwrap().replace_primary(s0, request).await.unwrap();
+        let forced = schedule.manager().replace_primary(s0, request).await.unwrap();
         assert_eq!(forced.recovered.successor, None);
         schedule.pass(5 * 60_000).await;
-        let held = schedule.manager().unwrap().holds();
+        let held = schedule.manager().holds();
         let remedy = held.iter().find_map(|held| held.reason.remedy(&held.instance));
         assert_eq!(remedy.as_deref(), Some("orchestrator-client -c set-writeable -i s0:3306"), "{held:?}");
         schedule.kill_manager(0).await;
@@ -234,5 +243,59 @@ fn a_primary_that_a_recovery_left_closed_is_opened_as_soon_as_that_can_be_done()
         assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
         schedule.heal().await;
         schedule.end().await;
+    });
+}
+
+#[test]
+fn a_candidate_that_was_set_up_anew_since_it_was_drained_is_not_promoted() {
+    simulate(async {
+        const UP_TO_THE_PROMOTION: std::ops::Range<u32> = 1..8;
+        for halt_in_step in UP_TO_THE_PROMOTION {
+            let mut schedule = staged(plain(3, |_| {}), "");
+            schedule.settle(10_000).await;
+            schedule.kill_manager(0).await;
+            schedule.start_manager(0, Mode::Drill { halt_in_step }).await;
+            schedule.pass(6000).await;
+            schedule.kill(0);
+            schedule.pass(4000).await;
+            schedule.kill_manager(0).await;
+            let is_open = schedule.shared.lock().server(1).writes == WritePolicy::Writable;
+            if is_open {
+                break;
+            }
+            schedule.change(|fleet| fleet.set_up_anew(1));
+            schedule.start_manager(0, Mode::Service).await;
+            schedule.pass(30_000).await;
+            assert!(
+                ["s2", "s3"].contains(&schedule.primary().as_str()),
+                "halted in step {halt_in_step}: {}",
+                schedule.primary()
+            );
+            schedule.heal().await;
+            schedule.end().await;
+        }
+    });
+}
+
+#[test]
+fn a_leader_that_is_cut_off_in_a_recovery_is_followed_by_one_that_goes_on_with_it() {
+    simulate(async {
+        // From before it is noticed until it is over.
+        for pause in (10..250).step_by(20) {
+            let mut schedule = staged_among(3, plain(3, |_| {}), "");
+            schedule.settle(10_000).await;
+            let first = schedule.leader();
+            schedule.kill(0);
+            schedule.pass(pause).await;
+            schedule.change(|fleet| {
+                (0..3).filter(|at| *at != first).for_each(|at| fleet.cut(Place::Manager(first), Place::Manager(at)));
+            });
+            schedule.pass(20_000).await;
+            assert_ne!(schedule.leader(), first);
+            assert_ne!(schedule.primary(), "s0", "cut off after {pause} ms");
+            schedule.heal().await;
+            let Outcome { counts, .. } = schedule.end().await;
+            assert_eq!(counts.promotions, 1, "nobody decided anew what had been begun, cut off after {pause} ms");
+        }
     });
 }

@@ -180,12 +180,12 @@ impl Way {
                 fleet.tell(format!("{who:?}: s{id} refuses writes"));
             }
             let server = fleet.server_mut(id);
-            server.writes = policy;
-            server.closed_by_us = true;
+            server.closing = Some(policy);
+            server.finish_closing();
             Ok(())
         })
         .await?;
-        while self.shared.lock().server(id).has_pending_commits() {
+        while self.shared.lock().server(id).closing.is_some() {
             if Instant::now() >= deadline {
                 let key = self.shared.lock().server(id).key.clone();
                 return Err(Error::new(DOING, &key, ErrorKind::AnswerTimeout(limit)));

@@ -1,6 +1,7 @@
 //! The keys of one instance, each read as what it must be.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use topology::{BinlogCoordinates, GtidSet, InstanceKey, ThreadState, Timestamp};
@@ -60,6 +61,13 @@ impl<'a> Row<'a> {
         number.map(Some).ok_or_else(|| odd(name, "a number that fits", value))
     }
 
+    /// Returns a duration in nanoseconds; none of it where two clocks disagreed and it came out below zero.
+    pub(super) fn elapsed(&self, name: &str) -> Result<Duration, Problem> {
+        let is_negative = self.get(name).and_then(Value::as_i64).is_some_and(|number| number < 0);
+        let nanos = if is_negative { None } else { self.number(name)? };
+        Ok(Duration::from_nanos(nanos.unwrap_or_default()))
+    }
+
     /// Returns a number that may be NULL; none where the key is missing. A plain number is one too.
     pub(super) fn nullable(&self, name: &str) -> Result<Option<Option<u64>>, Problem> {
         let wanted = "a number, null, or {\"Int64\": …, \"Valid\": …}";
@@ -89,7 +97,7 @@ impl<'a> Row<'a> {
 
     pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let text = self.text(name)?;
-        let never = text.is_empty() || text.starts_with("0001-") || text.starts_with("0000-");
+        let never = ["0001-", "0000-", "9999-"].iter().any(|year| text.starts_with(year)) || text.is_empty();
         match read_time(text) {
             None if !never => Err(Problem(format!("{name} is {text:?}; write it as 2026-11-22T17:53:17Z"))),
             moment => Ok(moment),

@@ -229,6 +229,17 @@ fn cluster_names_are_those_of_the_file_where_they_make_sense() {
 }
 
 #[test]
+fn what_clocks_and_editors_do_to_a_file_is_no_reason_to_refuse_it() {
+    let marked = "\u{feff}[{\"Key\": \"db1:3306\"}]";
+    assert!(read_snapshot(marked.as_bytes(), POLL, CLOCK).is_ok());
+    let snapshot = read(&json!([
+        {"Key": "db1:3306", "IsDowntimed": true, "ElapsedDowntime": -1_000_000_000, "LastDiscoveryLatency": -5,
+         "DowntimeEndTimestamp": "9999-12-31 23:59:59"},
+    ]));
+    assert!(snapshot.declared.downtime(&InstanceKey::new("db1", 3306), snapshot.now).is_some());
+}
+
+#[test]
 fn what_is_no_farm_is_refused_in_words() {
     for (text, words) in [
         ("", "save what /api/all-instances returns"),

@@ -5,8 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use topology::WritePolicy;
-
 use super::{Counts, Moment};
 use crate::fleet::{Fleet, Met};
 use crate::trx::Trx;
@@ -31,10 +29,10 @@ impl OneWritable {
 
     pub(super) fn check(&mut self, moment: &Moment<'_>, counts: &mut Counts) {
         let fleet = &*moment.fleet;
-        let (current, opened_at) = fleet.opened.last().copied().unwrap_or((0, 0));
+        let current = fleet.opened.last().map_or(0, |(id, _)| *id);
         let takes_writes = |fleet: &Fleet, id: u8| {
             let server = fleet.server(id);
-            server.runs() && server.writes == WritePolicy::Writable && fleet.is_head(id) && fleet.serves_clients(id)
+            server.runs() && server.takes_writes() && fleet.is_head(id) && fleet.serves_clients(id)
         };
         let elapsed = fleet.now - self.checked;
         self.checked = fleet.now;
@@ -58,6 +56,9 @@ impl OneWritable {
             );
         }
         for one in &fleet.acknowledged[self.seen..] {
+            // Who was the last that had been opened by then.
+            let opened = fleet.opened.iter().rev().find(|(_, at)| *at <= one.at);
+            let (current, opened_at) = opened.copied().unwrap_or((0, 0));
             if one.by != current && one.at > opened_at {
                 self.strays.insert(one.trx);
                 counts.stray += 1;
