@@ -4,8 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use std::time::Duration;
 use analysis::{Code, Diagnosis, KeyFilter, Policy, Structure};
 use goldenscript::{Argument, ArgumentConsumer, Command};
 use topology::{
-    Binlog, BinlogCoordinates, BinlogFormat, Channel, Declared, Downtime, Graph, GroupMember, GroupMembership, Gtid,
-    GtidMode, GtidSet, Instance, InstanceKey, Maintenance, NodeSays, NodeView, ProbeFailure, ServerUuid, Snapshot,
-    ThreadState, Timestamp, Unreachable, Version, Watched, WritePolicy,
+    BinlogCoordinates, BinlogFormat, Declared, Downtime, Graph, GroupMember, GroupMembership, GtidMode, GtidSet,
+    Instance, InstanceKey, Maintenance, NodeSays, NodeView, ProbeFailure, Snapshot, ThreadState, Timestamp,
+    Unreachable, Watched, WritePolicy,
 };
 
-type Failure = Box<dyn Error>;
+use crate::words::{Failure, channel, healthy, key, set_common_fact, state, uuid};
 
 fn paths() -> Vec<PathBuf> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scripts");
@@ -92,19 +93,6 @@ impl goldenscript::Runner for Story {
         args.reject_rest()?;
         Ok(output)
     }
-}
-
-fn key(name: &str) -> InstanceKey {
-    InstanceKey::new(name, 3306)
-}
-
-/// `db3` has number 3: it is in its UUID and server id.
-fn number(key: &InstanceKey) -> u32 {
-    key.host.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
-}
-
-fn uuid(key: &InstanceKey) -> String {
-    format!("00000000-0000-0000-0000-{:012}", number(key))
 }
 
 fn word(arg: Option<&Argument>) -> String {
@@ -333,66 +321,27 @@ fn line(diagnosis: &Diagnosis) -> String {
     text + "\n"
 }
 
-fn healthy(server: &InstanceKey) -> Instance {
-    Instance {
-        key: server.clone(),
-        uuid: ServerUuid::new(&uuid(server)),
-        server_id: number(server),
-        version: Version::parse("8.4.6", ""),
-        binlog: Binlog { enabled: true, logs_replica_updates: true, ..Binlog::default() },
-        gtid: Gtid { mode: GtidMode::On, ..Gtid::default() },
-        ..Instance::default()
-    }
-}
-
-fn channel(source: &InstanceKey) -> Channel {
-    Channel {
-        source: source.clone(),
-        receiver: ThreadState::Running,
-        applier: ThreadState::Running,
-        auto_position: true,
-        lag_secs: Some(0),
-        ..Channel::default()
-    }
-}
-
 fn set_fact(instance: &mut Instance, name: &str, value: &str) -> Result<(), Failure> {
-    let state = || match value {
-        "running" => ThreadState::Running,
-        "connecting" => ThreadState::Connecting,
-        _ => ThreadState::Stopped,
-    };
-    let semi_sync = &mut instance.semi_sync;
+    if set_common_fact(instance, name, value)? {
+        return Ok(());
+    }
     match name {
-        "read-only" => instance.writes = if value == "true" { WritePolicy::ReadOnly } else { WritePolicy::Writable },
-        "version" => instance.version = Version::parse(value, ""),
-        "binlog" => instance.binlog.enabled = value.parse()?,
-        "logs-updates" => instance.binlog.logs_replica_updates = value.parse()?,
         "format" => instance.binlog.format = BinlogFormat::parse(value),
         "position" => {
             instance.binlog.coordinates = BinlogCoordinates { file: "binlog.000001".to_owned(), pos: value.parse()? };
         }
         "gtid-mode" => instance.gtid.mode = GtidMode::parse(value),
         "executed" => instance.gtid.executed = executed(value)?,
-        "semi-sync" => semi_sync.source.enabled = value.parse()?,
-        "semi-sync-status" => semi_sync.source.active = value.parse()?,
-        "wait-count" => semi_sync.wait_count = value.parse()?,
-        "clients" => semi_sync.clients = value.parse()?,
-        "waiting-sessions" => semi_sync.waiting_sessions = Some(value.parse()?),
-        "group-state" => instance.group.as_mut().ok_or("no member")?.state = value.to_owned(),
+        "semi-sync" => instance.semi_sync.source.enabled = value.parse()?,
         _ => {
             let channel = instance.channels.first_mut().ok_or("no replica")?;
             match name {
                 "source" => channel.source = key(value),
-                "receiver" => channel.receiver = state(),
-                "errno" => channel.receiver_errno = value.parse()?,
                 "applier" => {
-                    channel.applier = state();
+                    channel.applier = state(value);
                     channel.lag_secs = channel.lag_secs.filter(|_| channel.applier == ThreadState::Running);
                 }
                 "lag-secs" => channel.lag_secs = Some(value.parse()?),
-                "delay-secs" => channel.delay_secs = value.parse()?,
-                "auto-position" => channel.auto_position = value.parse()?,
                 "using-gtid" => {
                     (channel.using_gtid, channel.auto_position) = (value.to_owned(), value != "No");
                 }

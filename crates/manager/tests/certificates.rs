@@ -2,16 +2,15 @@
 
 mod stage;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lab::{Fleet, FleetBuilder, Writer, WriterOptions};
-use manager::{Held, Manager, Mode};
+use manager::{Held, Manager};
 use planner::{Certificate, Request};
-use store::{AckScope, Command, Page, Recovery, RecoveryFilter, Store};
+use store::{AckScope, Command, Page, Recovery, RecoveryFilter};
 use topology::InstanceKey;
 
-use crate::stage::{configuration, eventually, nothing_would_be_lost};
+use crate::stage::{eventually, nothing_would_be_lost};
 
 /// A manager of a fleet that is written to.
 struct Stage {
@@ -22,20 +21,7 @@ struct Stage {
 
 impl Stage {
     async fn set(fleet: FleetBuilder, extra: &str) -> anyhow::Result<Self> {
-        let log = tracing_subscriber::fmt().with_test_writer().with_env_filter("info,mysql_async=warn").try_init();
-        drop(log);
-        let fleet = fleet.build().await?;
-        let store = consensus::Consensus::alone(Store::open(":memory:", store::Mode::Own)?);
-        let same: Arc<manager::Reload> = Arc::new(|_, _| Err(Vec::new()));
-        let manager = Manager::start(configuration(extra), store, Mode::Service, same).await?;
-        manager.discover(fleet.server(0).key()).await?;
-        let count = fleet.servers().len();
-        eventually("discovery of the whole fleet", Duration::from_secs(20), || {
-            let view = manager.view();
-            let seen = view.snapshot.watched.values().filter(|watched| watched.is_valid()).count();
-            (seen == count && view.graph.clusters().len() == 1).then_some(())
-        })
-        .await;
+        let (fleet, manager) = stage::set(fleet, extra).await?;
         let writer = Writer::start(&fleet, WriterOptions::default());
         writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
         Ok(Self { fleet, manager, writer })

@@ -2,35 +2,15 @@
 
 mod stage;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use analysis::Code;
-use lab::{Fleet, FleetBuilder, Tree};
-use manager::{Manager, Mode};
-use store::{Command, Store};
+use lab::{Fleet, Tree};
+use manager::Manager;
+use store::Command;
 use topology::InstanceKey;
 
-use crate::stage::{configuration, eventually};
-
-/// Starts a fleet and a manager that knows all of it.
-async fn set(fleet: FleetBuilder, extra: &str) -> anyhow::Result<(Fleet, Manager)> {
-    let log = tracing_subscriber::fmt().with_test_writer().with_env_filter("info,mysql_async=warn").try_init();
-    drop(log);
-    let fleet = fleet.build().await?;
-    let consensus = consensus::Consensus::alone(Store::open(":memory:", store::Mode::Own)?);
-    let manager =
-        Manager::start(configuration(extra), consensus, Mode::Service, Arc::new(|_, _| Err(Vec::new()))).await?;
-    manager.discover(fleet.server(0).key()).await?;
-    let count = fleet.servers().len();
-    eventually("discovery of the whole fleet", Duration::from_secs(20), || {
-        let view = manager.view();
-        let seen = view.snapshot.watched.values().filter(|watched| watched.is_valid()).count();
-        (seen == count && view.graph.clusters().len() == 1).then_some(())
-    })
-    .await;
-    Ok((fleet, manager))
-}
+use crate::stage::{eventually, set};
 
 /// Returns what is wrong with `key` now.
 fn diagnosed(manager: &Manager, key: &InstanceKey) -> Code {

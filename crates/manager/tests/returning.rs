@@ -2,15 +2,13 @@
 
 mod stage;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use lab::{Fleet, FleetBuilder, Product, Server};
 use manager::{Manager, Mode};
-use store::Store;
 use topology::InstanceKey;
 
-use crate::stage::{configuration, eventually};
+use crate::stage::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -23,30 +21,13 @@ struct Farm {
 
 impl Farm {
     async fn set(fleet: FleetBuilder, policy: &str, extra: &str) -> anyhow::Result<Self> {
-        let log = tracing_subscriber::fmt().with_test_writer().with_env_filter("info,mysql_async=warn").try_init();
-        drop(log);
-        let fleet = fleet.build().await?;
+        let fleet = stage::raise(fleet).await?;
         let divergences = fleet.dir().join("divergence");
         let extra = format!(
             r#", "ReturnedPrimaryPolicy": "{policy}", "DivergenceDirectory": "{}"{extra}"#,
             divergences.display()
         );
-        let store = Store::open(":memory:", store::Mode::Own)?;
-        let manager = Manager::start(
-            configuration(&extra),
-            consensus::Consensus::alone(store),
-            Mode::Service,
-            Arc::new(|_, _| Err(Vec::new())),
-        )
-        .await?;
-        manager.discover(fleet.server(0).key()).await?;
-        let count = fleet.servers().len();
-        eventually("discovery of the whole fleet", PATIENCE, || {
-            let view = manager.view();
-            let seen = view.snapshot.watched.values().filter(|watched| watched.is_valid()).count();
-            (seen == count && view.graph.clusters().len() == 1).then_some(())
-        })
-        .await;
+        let manager = stage::manage(&fleet, &extra, Mode::Service, stage::in_memory()?).await?;
         Ok(Self { fleet, manager, divergences })
     }
 

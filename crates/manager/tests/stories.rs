@@ -2,7 +2,6 @@
 
 mod stage;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lab::{Fleet, Product, Record, Watcher, Writer, WriterOptions};
@@ -10,7 +9,7 @@ use manager::{Manager, Mode};
 use store::{Page, RecoveryFilter, Store};
 use topology::InstanceKey;
 
-use crate::stage::{configuration, eventually, nothing_would_be_lost};
+use crate::stage::{eventually, nothing_would_be_lost};
 
 /// A manager, its fleet, and who watches them.
 struct Stage {
@@ -20,36 +19,9 @@ struct Stage {
     watcher: Watcher,
 }
 
-async fn start(extra: &str, mode: Mode, store: Store) -> anyhow::Result<Manager> {
-    Ok(Manager::start(configuration(extra), consensus::Consensus::alone(store), mode, Arc::new(|_, _| Err(Vec::new())))
-        .await?)
-}
-
 impl Stage {
     async fn set(fleet: lab::FleetBuilder, extra: &str) -> anyhow::Result<Self> {
-        Self::set_in(fleet, extra, Mode::Service, Store::open(":memory:", store::Mode::Own)?).await
-    }
-
-    async fn set_in(fleet: lab::FleetBuilder, extra: &str, _mode: Mode, _store: Store) -> anyhow::Result<Self> {
-        let log = tracing_subscriber::fmt().with_test_writer().with_env_filter("info,mysql_async=warn").try_init();
-        drop(log);
-        let fleet = fleet.build().await?;
-        let store = Store::open(":memory:", store::Mode::Own)?;
-        let manager = Manager::start(
-            configuration(extra),
-            consensus::Consensus::alone(store),
-            Mode::Service,
-            Arc::new(|_, _| Err(Vec::new())),
-        )
-        .await?;
-        manager.discover(fleet.server(0).key()).await?;
-        let count = fleet.servers().len();
-        eventually("discovery of the whole fleet", Duration::from_secs(20), || {
-            let view = manager.view();
-            let seen = view.snapshot.watched.values().filter(|watched| watched.is_valid()).count();
-            (seen == count && view.graph.clusters().len() == 1).then_some(())
-        })
-        .await;
+        let (fleet, manager) = stage::set(fleet, extra).await?;
         let writer = Writer::start(&fleet, WriterOptions::default());
         let watcher = Watcher::start(&fleet);
         let begun = Instant::now();
@@ -257,7 +229,7 @@ async fn a_manager_that_dies_in_any_step_is_followed_by_one_that_goes_on() -> an
     for step in 1..=steps {
         eprintln!("--- dies in step {step}");
         let path = directory.join(format!("{step}.sqlite3"));
-        let first = start("", Mode::Drill { halt_in_step: step }, Store::open(&path, store::Mode::Own)?).await?;
+        let first = stage::start("", Mode::Drill { halt_in_step: step }, Store::open(&path, store::Mode::Own)?).await?;
         first.discover(&primary).await?;
         eventually("discovery", Duration::from_secs(20), || {
             let view = first.view();
@@ -277,7 +249,7 @@ async fn a_manager_that_dies_in_any_step_is_followed_by_one_that_goes_on() -> an
         first.stop(Duration::ZERO).await;
         drop(first);
 
-        stage.manager = start("", Mode::Service, Store::open(&path, store::Mode::Own)?).await?;
+        stage.manager = stage::start("", Mode::Service, Store::open(&path, store::Mode::Own)?).await?;
         let new = stage.writes_go_on(killed, Duration::from_secs(20)).await?;
         assert_ne!(new, primary);
         let recovery = stage.recovered().await;

@@ -2,7 +2,6 @@
 
 mod stage;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lab::{Fleet, FleetBuilder, Product, Tree, Watcher, Writer, WriterOptions};
@@ -11,7 +10,7 @@ use planner::Request;
 use store::{Page, RecoveryFilter, Store};
 use topology::InstanceKey;
 
-use crate::stage::{configuration, eventually};
+use crate::stage::eventually;
 
 const ALL: &str = r#", "RecoverIntermediateMasterClusterFilters": ["*"], "InstancePollSeconds": 1"#;
 
@@ -23,10 +22,7 @@ struct Stage {
 
 impl Stage {
     async fn set(fleet: FleetBuilder, extra: &str) -> anyhow::Result<Self> {
-        let log = tracing_subscriber::fmt().with_test_writer().with_env_filter("info,mysql_async=warn").try_init();
-        drop(log);
-        let fleet = fleet.build().await?;
-        let manager = manage(&fleet, extra).await?;
+        let (fleet, manager) = stage::set(fleet, extra).await?;
         Ok(Self { fleet, manager })
     }
 
@@ -57,24 +53,6 @@ impl Stage {
     async fn end(self) {
         self.manager.stop(Duration::from_secs(5)).await;
     }
-}
-
-async fn manage(fleet: &Fleet, extra: &str) -> anyhow::Result<Manager> {
-    manage_in(fleet, extra, Mode::Service, Store::open(":memory:", store::Mode::Own)?).await
-}
-
-async fn manage_in(fleet: &Fleet, extra: &str, mode: Mode, store: Store) -> anyhow::Result<Manager> {
-    let store = consensus::Consensus::alone(store);
-    let manager = Manager::start(configuration(extra), store, mode, Arc::new(|_, _| Err(Vec::new()))).await?;
-    manager.discover(fleet.server(0).key()).await?;
-    let count = fleet.servers().len();
-    eventually("discovery of the whole fleet", Duration::from_secs(20), || {
-        let view = manager.view();
-        let seen = view.snapshot.watched.values().filter(|watched| watched.is_valid()).count();
-        (seen == count && view.graph.clusters().len() == 1).then_some(())
-    })
-    .await;
-    Ok(manager)
 }
 
 /// Server 1 and 2 are below the primary, and so many more below server 1.
@@ -193,7 +171,7 @@ async fn ring(of: usize) -> anyhow::Result<Stage> {
     let fleet = Fleet::builder().tree(Tree::of(&[None, Some(0), Some(of)])?).build().await?;
     fleet.server(0).replicate_from(fleet.server(1).key()).await?;
     fleet.server(0).replicating_from(fleet.server(1).key(), Duration::from_secs(10)).await?;
-    let manager = manage(&fleet, ALL).await?;
+    let manager = stage::manage(&fleet, ALL, Mode::Service, stage::in_memory()?).await?;
     eventually("the ring is seen", Duration::from_secs(10), || {
         manager.view().graph.is_co_primary(fleet.server(0).key()).then_some(())
     })
@@ -315,7 +293,7 @@ async fn replicas_without_gtid_go_back_to_a_primary_that_is_back() -> anyhow::Re
     let fleet = fleet_without_gtid().await?;
     let path = fleet.dir().join("back.sqlite3");
     let drill = Mode::Drill { halt_in_step: LAST_ALIGNMENT };
-    let first = manage_in(&fleet, ALL, drill, Store::open(&path, store::Mode::Own)?).await?;
+    let first = stage::manage(&fleet, ALL, drill, Store::open(&path, store::Mode::Own)?).await?;
     fleet.server(0).sql("insert into app.writes (run, id, worker) values (1, 1, 7)").await?;
     fleet.in_sync_with(fleet.server(0), Duration::from_secs(10)).await?;
     fleet.server(0).kill9()?;
@@ -330,8 +308,10 @@ async fn replicas_without_gtid_go_back_to_a_primary_that_is_back() -> anyhow::Re
     drop(first);
     fleet.server(0).launch_writable()?;
     fleet.server(0).answering(Duration::from_secs(20)).await?;
-    let stage =
-        Stage { manager: manage_in(&fleet, ALL, Mode::Service, Store::open(&path, store::Mode::Own)?).await?, fleet };
+    let stage = Stage {
+        manager: stage::manage(&fleet, ALL, Mode::Service, Store::open(&path, store::Mode::Own)?).await?,
+        fleet,
+    };
     let recovery = stage.recovered("DeadPrimary").await;
     assert!(!recovery.is_successful && recovery.successor.is_none(), "{recovery:?}");
     stage.fleet.server(0).sql("insert into app.writes (run, id, worker) values (1, 2, 7)").await?;
@@ -347,7 +327,7 @@ async fn replicas_without_gtid_go_back_to_a_primary_that_is_back() -> anyhow::Re
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_without_gtid_are_aligned() -> anyhow::Result<()> {
     let fleet = fleet_without_gtid().await?;
-    let stage = Stage { manager: manage(&fleet, ALL).await?, fleet };
+    let stage = Stage { manager: stage::manage(&fleet, ALL, Mode::Service, stage::in_memory()?).await?, fleet };
     let writer = Writer::start(&stage.fleet, WriterOptions::default());
     writer.commits_again(Instant::now(), Duration::from_secs(10)).await?;
     let first = writer.stop().await;
@@ -380,7 +360,7 @@ async fn a_manager_that_dies_while_it_moves_replicas_is_followed_by_one_that_goe
     for step in [2, 3] {
         let path = fleet.dir().join(format!("{step}.sqlite3"));
         let drill = Mode::Drill { halt_in_step: step };
-        let first = manage_in(&fleet, ALL, drill, Store::open(&path, store::Mode::Own)?).await?;
+        let first = stage::manage(&fleet, ALL, drill, Store::open(&path, store::Mode::Own)?).await?;
         fleet.server(1).kill9()?;
         eventually("the step before its end", Duration::from_secs(20), || {
             let running = first.store().running_recoveries().ok()?.into_iter().next()?;
@@ -390,14 +370,7 @@ async fn a_manager_that_dies_while_it_moves_replicas_is_followed_by_one_that_goe
         .await;
         first.stop(Duration::ZERO).await;
         drop(first);
-        let store = Store::open(&path, store::Mode::Own)?;
-        let next = Manager::start(
-            configuration(ALL),
-            consensus::Consensus::alone(store),
-            Mode::Service,
-            Arc::new(|_, _| Err(Vec::new())),
-        );
-        let next = next.await?;
+        let next = stage::start(ALL, Mode::Service, Store::open(&path, store::Mode::Own)?).await?;
         let recovery = eventually("the end of the recovery", Duration::from_secs(20), || {
             let filter = RecoveryFilter::default();
             next.store().recoveries(filter, Page::all()).ok()?.into_iter().find(|recovery| recovery.ended.is_some())
@@ -458,7 +431,7 @@ async fn group() -> anyhow::Result<Fleet> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_member_with_a_classic_replica_is_killed() -> anyhow::Result<()> {
     let fleet = group().await?;
-    let stage = Stage { manager: manage(&fleet, ALL).await?, fleet };
+    let stage = Stage { manager: stage::manage(&fleet, ALL, Mode::Service, stage::in_memory()?).await?, fleet };
     eventually("the group is seen", Duration::from_secs(20), || {
         let view = stage.manager.view();
         let online = |index: usize| {

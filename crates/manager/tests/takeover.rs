@@ -4,7 +4,6 @@
 
 mod stage;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lab::{Fleet, FleetBuilder, Product, Record, Watcher, Writer, WriterOptions};
@@ -13,7 +12,7 @@ use planner::Wish;
 use store::Store;
 use topology::InstanceKey;
 
-use crate::stage::{configuration, eventually};
+use crate::stage::eventually;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -26,11 +25,7 @@ struct Stage {
 
 impl Stage {
     async fn set(fleet: FleetBuilder, extra: &str) -> anyhow::Result<Self> {
-        let log = tracing_subscriber::fmt().with_test_writer().with_env_filter("info,mysql_async=warn").try_init();
-        drop(log);
-        let fleet = fleet.build().await?;
-        let manager = start(extra, Mode::Service, Store::open(":memory:", store::Mode::Own)?).await?;
-        see(&manager, &fleet).await?;
+        let (fleet, manager) = stage::set(fleet, extra).await?;
         let (writer, watcher) = (Writer::start(&fleet, load()), Watcher::start(&fleet));
         writer.commits_again(Instant::now(), SOON).await?;
         Ok(Self { fleet, manager, writer, watcher })
@@ -95,24 +90,6 @@ impl Stage {
 
 fn load() -> WriterOptions {
     WriterOptions { connections: 4, pause: Duration::from_millis(2), ..WriterOptions::default() }
-}
-
-async fn start(extra: &str, mode: Mode, store: Store) -> anyhow::Result<Manager> {
-    let alone = consensus::Consensus::alone(store);
-    Ok(Manager::start(configuration(extra), alone, mode, Arc::new(|_, _| Err(Vec::new()))).await?)
-}
-
-/// Waits until the manager sees the whole fleet.
-async fn see(manager: &Manager, fleet: &Fleet) -> anyhow::Result<()> {
-    manager.discover(fleet.server(0).key()).await?;
-    let count = fleet.servers().len();
-    eventually("discovery of the whole fleet", SOON, || {
-        let view = manager.view();
-        let seen = view.snapshot.watched.values().filter(|watched| watched.is_valid()).count();
-        (seen == count && view.graph.clusters().len() == 1).then_some(())
-    })
-    .await;
-    Ok(())
 }
 
 /// There and back again, under load; the old primary is a healthy replica each time.
@@ -228,8 +205,8 @@ async fn a_manager_dies_in_each_step(fleet: FleetBuilder) -> anyhow::Result<()> 
     let mut primary = 0;
     for step in 1.. {
         let path = directory.join(format!("{step}.sqlite3"));
-        let first = start("", Mode::Drill { halt_in_step: step }, Store::open(&path, store::Mode::Own)?).await?;
-        see(&first, &stage.fleet).await?;
+        let (drill, store) = (Mode::Drill { halt_in_step: step }, Store::open(&path, store::Mode::Own)?);
+        let first = stage::manage(&stage.fleet, "", drill, store).await?;
         let next = (primary + 1) % stage.fleet.servers().len();
         let (old, new) = (stage.key(primary), stage.key(next));
         let wish = Wish { designated: Some(new.clone()), auto: true };
@@ -256,7 +233,7 @@ async fn a_manager_dies_in_each_step(fleet: FleetBuilder) -> anyhow::Result<()> 
         drop(first);
         let promoted = step >= plan.point_of_no_return();
         eprintln!("--- died in step {step}: {}", plan.steps[step as usize - 1].action);
-        stage.manager = start("", Mode::Service, Store::open(&path, store::Mode::Own)?).await?;
+        stage.manager = stage::start("", Mode::Service, Store::open(&path, store::Mode::Own)?).await?;
         eventually("the end of the takeover", SOON * 2, || {
             stage.manager.store().running_recoveries().ok()?.is_empty().then_some(())
         })
@@ -338,8 +315,7 @@ async fn a_brake_is_released(product: Product, ours: &str, own: &str) -> anyhow:
     primary.sql(&format!("set global {ours}")).await?;
     replica.sql(&format!("set global {own}")).await?;
     let extra = r#", "InstancePollSeconds": 1"#;
-    let manager = start(extra, Mode::Service, Store::open(":memory:", store::Mode::Own)?).await?;
-    see(&manager, &fleet).await?;
+    let manager = stage::manage(&fleet, extra, Mode::Service, stage::in_memory()?).await?;
     let until = Instant::now() + SOON;
     while primary.value(&format!("select @@global.{variable}")).await? != "0" {
         assert!(Instant::now() < until, "commits are slowed down still");

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../analysis/tests/words/mod.rs"]
+mod words;
+
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +15,12 @@ use analysis::{ClusterFilter, DataLoss, KeyFilter, Policy};
 use goldenscript::{ArgumentConsumer, Command};
 use planner::{Context, Decision, Fault, Kind, PastRecovery, Request, Undo, Wish};
 use topology::{
-    Binlog, BinlogCoordinates, Channel, Declared, Demoted, Downtime, Flavor, Graph, GroupMember, GroupMembership, Gtid,
-    GtidMode, GtidSet, Instance, InstanceKey, Maintenance, NodeSays, NodeView, ProbeFailure, RegisteredRule,
-    SemiSyncRole, ServerUuid, Snapshot, ThreadState, Timestamp, Unreachable, Version, Watched, WritePolicy,
+    BinlogCoordinates, Channel, Declared, Demoted, Downtime, Flavor, Graph, GroupMember, GroupMembership, GtidMode,
+    GtidSet, Instance, InstanceKey, Maintenance, NodeSays, NodeView, ProbeFailure, RegisteredRule, SemiSyncRole,
+    ServerUuid, Snapshot, ThreadState, Timestamp, Unreachable, Version, Watched, WritePolicy,
 };
 
-type Failure = Box<dyn Error>;
+use crate::words::{Failure, key, number, set_common_fact, state, uuid};
 
 /// Each script is a story about one fleet.
 #[test]
@@ -113,19 +115,6 @@ impl goldenscript::Runner for Story {
         args.reject_rest()?;
         Ok(output)
     }
-}
-
-fn key(name: &str) -> InstanceKey {
-    InstanceKey::new(name, 3306)
-}
-
-/// `db3` has number 3: it is in its UUID and server id.
-fn number(key: &InstanceKey) -> u32 {
-    key.host.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
-}
-
-fn uuid(key: &InstanceKey) -> String {
-    format!("00000000-0000-0000-0000-{:012}", number(key))
 }
 
 /// `1-5` of `db1` as a GTID set of its flavour.
@@ -668,47 +657,28 @@ fn short(undo: &Undo) -> String {
 }
 
 fn healthy(server: &InstanceKey, is_mariadb: bool) -> Instance {
-    let version = if is_mariadb { "10.11.19-MariaDB" } else { "9.7.4" };
-    Instance {
-        key: server.clone(),
-        uuid: if is_mariadb { None } else { ServerUuid::new(&uuid(server)) },
-        server_id: number(server),
-        credentials_available: true,
-        uptime_secs: 86_400,
-        version: Version::parse(version, ""),
-        writes: WritePolicy::ReadOnly,
-        binlog: Binlog { enabled: true, logs_replica_updates: true, ..Binlog::default() },
-        gtid: Gtid { mode: if is_mariadb { GtidMode::None } else { GtidMode::On }, ..Gtid::default() },
-        ..Instance::default()
+    let mut instance = words::healthy(server);
+    instance.version = Version::parse(if is_mariadb { "10.11.19-MariaDB" } else { "9.7.4" }, "");
+    if is_mariadb {
+        (instance.uuid, instance.gtid.mode) = (None, GtidMode::None);
     }
+    (instance.writes, instance.uptime_secs) = (WritePolicy::ReadOnly, 86_400);
+    instance.credentials_available = true;
+    instance
 }
 
 fn channel(source: &InstanceKey, is_mariadb: bool) -> Channel {
-    Channel {
-        source: source.clone(),
-        user: "repl".to_owned(),
-        receiver: ThreadState::Running,
-        applier: ThreadState::Running,
-        auto_position: true,
-        using_gtid: if is_mariadb { "Slave_Pos".to_owned() } else { String::new() },
-        lag_secs: Some(0),
-        ..Channel::default()
-    }
+    let using_gtid = if is_mariadb { "Slave_Pos".to_owned() } else { String::new() };
+    Channel { user: "repl".to_owned(), using_gtid, ..words::channel(source) }
 }
 
 fn set_fact(instance: &mut Instance, name: &str, value: &str) {
-    let state = |value: &str| match value {
-        "running" => ThreadState::Running,
-        "connecting" => ThreadState::Connecting,
-        _ => ThreadState::Stopped,
-    };
+    if set_common_fact(instance, name, value).unwrap() {
+        return;
+    }
     match name {
-        "version" => instance.version = Version::parse(value, ""),
-        "read-only" => instance.writes = if value == "true" { WritePolicy::ReadOnly } else { WritePolicy::Writable },
         "identity-of" => instance.uuid = ServerUuid::new(&uuid(&key(value))),
         "data-center" => value.clone_into(&mut instance.placement.data_center),
-        "binlog" => instance.binlog.enabled = value == "true",
-        "logs-updates" => instance.binlog.logs_replica_updates = value == "true",
         "executed" => instance.gtid.executed = GtidSet::parse(value).unwrap(),
         "purged" => instance.gtid.purged = GtidSet::parse(value).unwrap(),
         "uptime" => instance.uptime_secs = value.parse().unwrap(),
@@ -717,31 +687,22 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
         "filters" => instance.channels[0].has_filters = value == "true",
         "acknowledged" => instance.semi_sync.acknowledged = value.parse().unwrap(),
         "unacknowledged" => instance.semi_sync.unacknowledged = value.parse().unwrap(),
-        "waiting" => instance.semi_sync.waiting_sessions = Some(value.parse().unwrap()),
-        "wait-count" => instance.semi_sync.wait_count = value.parse().unwrap(),
-        "clients" => instance.semi_sync.clients = value.parse().unwrap(),
         "timeout-ms" => instance.semi_sync.timeout_ms = value.parse().unwrap(),
         "lossless" => instance.semi_sync.lossless = value == "true",
         "gives-up-alone" => instance.semi_sync.gives_up_alone = value == "true",
         "semi-sync-source" => instance.semi_sync.source.available = value == "true",
         "semi-sync-priority" => instance.semi_sync.priority = value.parse().unwrap(),
-        "semi-sync-status" => instance.semi_sync.source.active = value == "true",
         "semi-sync" => instance.semi_sync.replica.enabled = value == "true",
         "flavor" => instance.version.flavor = if value == "percona" { Flavor::Percona } else { Flavor::MySql },
-        "receiver" => instance.channels[0].receiver = state(value),
-        "receiver-errno" => instance.channels[0].receiver_errno = value.parse().unwrap(),
         "applier" => instance.channels[0].applier = state(value),
         "applier-errno" => instance.channels[0].applier_errno = value.parse().unwrap(),
         "lag-secs" => instance.channels[0].lag_secs = Some(value.parse().unwrap()),
         "format" => instance.binlog.format = topology::BinlogFormat::parse(value),
-        "delay-secs" => instance.channels[0].delay_secs = value.parse().unwrap(),
-        "auto-position" => instance.channels[0].auto_position = value == "true",
         "detached" => instance.channels.clear(),
         "read" => instance.channels[0].read = BinlogCoordinates::new("binlog.000002", value.parse().unwrap()),
         "applied-to" => instance.channels[0].executed = BinlogCoordinates::new("binlog.000002", value.parse().unwrap()),
         "acknowledging" => instance.semi_sync.replica.active = value == "true",
         "priority" => instance.semi_sync.priority = value.parse().unwrap(),
-        "group-state" => value.clone_into(&mut instance.group.as_mut().unwrap().state),
         "retrieved" => instance.channels[0].retrieved = GtidSet::parse(value).unwrap(),
         other => panic!("unknown fact {other}"),
     }

@@ -8,7 +8,7 @@ use manager::Mode;
 use planner::{Request, Wish};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use store::Command;
+use store::{Command, Page, RecoveryFilter};
 use tokio::time::{Instant, sleep};
 use topology::{Downtime, PromotionRule, WritePolicy};
 
@@ -536,8 +536,11 @@ impl Schedule {
         }
     }
 
-    /// Operators look after what they stopped: a recovery in between may have put it back as it found it.
+    /// Operators look after what they stopped, as a recovery in between may have put it back as it found it, and after what a
+    /// recovery says that it could not start again.
     fn start_what_was_stopped(&mut self) {
+        let told = self.left_stopped();
+        self.stopped.extend(told);
         let is_quiet = self.acting().is_some_and(|node| node.store().declared().recovering.is_empty());
         for id in self.stopped.iter().filter(|_| is_quiet) {
             self.shared.change(|fleet| {
@@ -547,6 +550,18 @@ impl Schedule {
                 }
             });
         }
+    }
+
+    fn left_stopped(&self) -> BTreeSet<u8> {
+        let Some(node) = self.acting() else { return BTreeSet::new() };
+        let recoveries = node.store().recoveries(RecoveryFilter::default(), Page::all()).unwrap();
+        let sentences = recoveries.iter().flat_map(|recovery| node.store().recovery_steps(&recovery.uid).unwrap());
+        let cannot = |message: &String| message.starts_with("cannot start ") && message.contains(" again: ");
+        let messages: Vec<String> = sentences.map(|sentence| sentence.message).filter(cannot).collect();
+        let fleet = self.shared.lock();
+        let named =
+            |server: &&Server| messages.iter().any(|message| message.contains(&format!(" {} again", server.key)));
+        fleet.servers.iter().filter(named).map(|server| server.id).collect()
     }
 
     fn enlist_strangers(&self) {

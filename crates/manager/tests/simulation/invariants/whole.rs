@@ -69,11 +69,15 @@ pub(super) fn follows(fleet: &Fleet, server: &Server, head: &Server) -> bool {
     true
 }
 
-/// True when the server was lost in a recovery or replaced, and so says the manager, or what it replicates from was.
+/// True when the server was lost in a recovery or replaced, and so says the manager or the source it has, or what it replicates from was.
 fn is_on_record(moment: &Moment<'_>, key: &InstanceKey, seen: &mut BTreeSet<InstanceKey>) -> bool {
     let Some(node) = moment.node else { return false };
     let declared = node.store().declared();
     if declared.demoted.contains_key(key) || declared.downtimes.contains_key(key) {
+        return true;
+    }
+    let is_detached = |server: &Server| server.replication.as_ref().is_some_and(|own| !own.source.is_valid());
+    if moment.fleet.find(key).is_some_and(|id| is_detached(moment.fleet.server(id))) {
         return true;
     }
     let source = moment
