@@ -139,7 +139,7 @@ fn one_that_replicates_may_show_what_the_primary_wrote_since_that_was_read() {
     let farm = Farm::with(&format!("{OLD}:1-100,{NEW}:1-25"));
     assert_eq!(
         farm.says(),
-        format!("stays: it has transactions that new:3306 has not, {NEW}:21-25; they are not on record yet")
+        format!("stays: it has transactions that new:3306 has not: {NEW}:21-25; they are not on record yet")
     );
     let replicates = farm.change("old", |old| old.channels = below("new"));
     assert_eq!(replicates.says(), "settled: it replicates below new:3306");
@@ -148,7 +148,7 @@ fn one_that_replicates_may_show_what_the_primary_wrote_since_that_was_read() {
     });
     assert_eq!(
         own.says(),
-        format!("stays: it has transactions that new:3306 has not, {OLD}:101; they are not on record yet")
+        format!("stays: it has transactions that new:3306 has not: {OLD}:101; they are not on record yet")
     );
 }
 
