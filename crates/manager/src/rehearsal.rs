@@ -35,7 +35,8 @@ pub(crate) async fn of_recovery(hub: &Arc<Hub>, key: &InstanceKey, request: &Req
     let running = lock(&hub.recovering).get(&diagnosis.facts.cluster_name).cloned();
     let snapshot = &view.snapshot;
     let decided = |request: &Request| {
-        let context = Context { snapshot, policy: &policy, past: &[], running: running.as_deref(), request };
+        let context =
+            Context { snapshot, graph: &view.graph, policy: &policy, past: &[], running: running.as_deref(), request };
         planner::decide(&diagnosis, context)
     };
     let decision = decided(request);
