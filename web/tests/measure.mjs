@@ -8,8 +8,8 @@ import { card, instance, stand } from './stand.mjs';
 const RUNS = 5;
 const SERVERS = 1000;
 
-const middle = (list) => list.toSorted((one, two) => one - two)[Math.floor(list.length / 2)];
-const percentile = (list, percent) => list.toSorted((one, two) => one - two)[Math.ceil((list.length * percent) / 100) - 1];
+const middle = (list) => [...list].sort((one, two) => one - two)[Math.floor(list.length / 2)];
+const percentile = (list, percent) => [...list].sort((one, two) => one - two)[Math.ceil((list.length * percent) / 100) - 1];
 
 /** Two hundred clusters: more than most farms have. */
 function clusters() {

@@ -65,7 +65,7 @@ function record(row, hostile) {
     certificate: row.certificate === 'nothing_lost' || !row.certificate
       ? { verdict: 'NothingLost', because: ['each commit waited for an acknowledgement (AFTER_SYNC)', `${row.successor?.Hostname ?? 'nobody'} received all that any replica has`, text('semi-sync was in effect for 14 days', hostile)], holds: '' }
       : { verdict: { MayLose: { known: '5d1c0f6a-3c1e-11f0-9f6e-0242ac110002:100001-100017', after: ['5d1c0f6a-3c1e-11f0-9f6e-0242ac110002:100018-…'] } }, because: ['it did not wait for replicas'], holds: '' },
-    plan: { steps: STEPS.map((action, number) => ({ number: number + 1, action })) },
+    planned: STEPS.map((action, number) => ({ number: number + 1, stage: number + 1, required: number < 6, action, writes_wait: false })), write_block_ms: null,
     steps: STEPS.slice(0, done).map((action, number) => ({
       number: number + 1, action: number === 6 && hostile ? HOSTILE : action, epoch: 7, started: at(number * 19), finished: number + 1 === done && !row.ended ? null : at(number * 19 + 14),
       outcome: number + 1 === done && !row.ended ? null : !row.successful && number + 1 === done ? 'failed' : number === 7 ? 'skipped' : 'done',
@@ -76,6 +76,30 @@ function record(row, hostile) {
       { at: at(71), message: text('PreFailoverProcesses 1 of 1 said: paging on-call', hostile) },
       { at: at(205), message: text('PostFailoverProcesses 1 of 2: exit 0 after 12 ms', hostile) },
     ],
+  };
+}
+
+/** A primary that was replaced. */
+function back(one, next, hostile, more) {
+  return {
+    instance: key(one), cluster_alias: text('shop', hostile), replaced_by: key(next), recovery: '1795451285195908000:84', since: ago(3600), answers: true,
+    writes: 'super_read_only', state: 'held', why: '', divergence: null, ...more,
+  };
+}
+
+/** What a switch, or a recovery, would do. */
+function rehearsal(members, hostile) {
+  const [old, next, late, lag] = members;
+  const said = (instance, best, eligible, why) => ({ instance: key(instance), best, eligible, why: text(why, hostile) });
+  const steps = ['run PreGracefulTakeoverProcesses', 'wait until {b} follows {a} closely', 'move {c} below {b}', 'freeze {a}: refuse all writes, wait for those under way', 'let {b} apply all that {a} executed', 'see that {a} stands still', 'promote {b}: forget its source, accept writes', 'publish {b} as the primary', 'configure {a} as a replica of {b}'];
+  const named = (step) => step.replace('{a}', address(old)).replace('{b}', address(next)).replace('{c}', address(late));
+  return {
+    subject: key(old), cluster: old.cluster, cluster_alias: text('shop', hostile), is_primary: true, answers: true, code: 'NoProblem', title: '', successor: key(next), hold: null, running: null, can_be_forced: false,
+    candidates: [said(next, true, true, ''), said(late, false, true, 'ranks below: it is in downtime'), said(lag, false, false, 'lags 83 s, has transactions that the primary lacks: 5d1c0f6a-0000-0000-0000-000000000003:1-4')],
+    certificate: { verdict: 'NothingLost', because: ['the old primary lives: it is frozen, and the new one applies all that it executed'], holds: '' },
+    steps: steps.map((step, index) => ({ number: index + 1, stage: index < 5 ? index + 1 : index, required: index < 7, action: text(named(step), hostile && index === 2), writes_wait: index > 2 && index < 7 })),
+    lost: [{ instance: key(lag), why: text('does not answer', hostile) }], write_block_ms: 5000,
+    notes: [text('Sessions whose transactions hold up the closing are ended.', hostile), 'The old primary goes on as a read-only replica.'],
   };
 }
 
@@ -124,6 +148,15 @@ export function farm(hostile = false) {
     nodes: [['nodes', nodes]],
     shown: [['cluster', own.name]],
     instances: members.map((one) => [address(one), one]),
+    returned: [
+      back(members[6], members[0], hostile, { kind: 'divergent', why: 'it has transactions that the primary has not', divergence: 4 }),
+      back(blog.primary, blog.primary, hostile, { kind: 'unreadable', answers: false, writes: '' }),
+      back(others[2].primary, others[2].primary, hostile, { kind: 'policy_off', why: 'ReturnedPrimaryPolicy is off' }),
+    ].map((one) => [address({ host: one.instance.Hostname, port: one.instance.Port }), one]),
+    divergences: [['4', {
+      id: 4, instance: key(members[6]), primary: key(members[0]), found: ago(600), gtids: '5d1c0f6a-3c1e-11f0-9f6e-0242ac110002:100018-100034', transactions: 17, changes: 40,
+      tables: { [text('shop.orders', hostile)]: { insert: 38, update: 2 } }, file: text('/var/lib/orchestrator/divergence/shop-db6_3306.jsonl', hostile), node: 'orch1.example.com', note: text('', hostile),
+    }]],
   };
   return { topics, answers: answers({ members, recoveries, blog, others, hostile }), own, members, recoveries };
 }
@@ -158,6 +191,11 @@ function answers({ members, recoveries, blog, others, hostile }) {
     [/^search$/, () => ({ instances: [...members, blog.primary, others[0].primary], total: 10 })],
     [/^instances\/([^/]+)\/\d+$/, (host) => details.find((one) => one.row.host === host)],
     [/^instances$/, () => members[0]],
+    [/^clusters\/[^/]+\/takeover$/, () => rehearsal(members, hostile)],
+    [/^instances\/[^/]+\/\d+\/recover$/, () => ({
+      ...rehearsal(members, hostile), answers: false, code: 'DeadMaster', title: text('The primary does not answer', hostile), successor: null, steps: [], certificate: null, can_be_forced: true, notes: [], lost: [],
+      hold: { kind: 'not_witnessed', reason: text('no replica confirms that it is dead', hostile), until: null, remedy: text('orchestrator-client -c recover -i db1:3306', hostile) },
+    })],
     [/^probing$/, () => probing(hostile)],
     [/^configuration$/, () => ({
       ListenAddress: ':3000', MySQLTopologyUser: 'orchestrator', MySQLTopologyPassword: '***', InstancePollSeconds: 5, RecoverMasterClusterFilters: ['*'], RaftEnabled: true,
@@ -213,6 +251,8 @@ export function pages({ own, members, recoveries } = {}) {
     topology: `${cluster}?view=tree`,
     list: `${cluster}?view=list`,
     drawer: `${cluster}?view=tree&instance=${members ? address(members[3]) : 'db1:3306'}`,
+    takeover: `cluster/${own?.primary.host ?? 'shop'}:3306/takeover`,
+    recover: `recover/${own?.primary.host ?? 'db1'}:3306`,
     failures: 'clusters-analysis',
     recovery: `audit-recovery/uid/${uid}`,
     recoveries: 'audit-recovery',

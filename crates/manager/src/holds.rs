@@ -194,6 +194,7 @@ fn decide(hub: &Hub, view: &View, diagnosis: &Diagnosis) -> Option<Decision> {
     let request = Request::default();
     let context = Context {
         snapshot: &view.snapshot,
+        graph: &view.graph,
         policy: &policy,
         past: &past,
         running: running.as_deref(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use analysis::Diagnosis;
 use planner::{Context, Decision, Hold, HookList, Kind, PastRecovery, Plan, Request};
 use store::{Applied, Command, DetectionFilter, NewDetection, NewRecovery, Page, Recovery, RecoveryFilter};
-use topology::{InstanceKey, Snapshot};
+use topology::{Graph, InstanceKey, Snapshot};
 
 use crate::claim::Claim;
 use crate::holds::{self, Reason};
@@ -42,7 +42,9 @@ pub(crate) async fn consider(
     let cluster = &facts.cluster_name;
     let running = lock(&hub.recovering).get(cluster).cloned();
     let past = past_recoveries(hub, diagnosis)?;
-    let context = Context { snapshot, policy: &policy, past: &past, running: running.as_deref(), request };
+    let graph = Graph::of(snapshot);
+    let context =
+        Context { snapshot, graph: &graph, policy: &policy, past: &past, running: running.as_deref(), request };
     let decision = planner::decide(diagnosis, context);
     if let Decision::Hold(hold) = &decision
         && !request.forced

@@ -33,9 +33,9 @@ pub(crate) async fn of_recovery(hub: &Arc<Hub>, key: &InstanceKey, request: &Req
     let found = analysis::diagnose_one(&view.snapshot, &view.graph, &policy, key);
     let diagnosis = found.ok_or_else(|| Error::Unknown(key.clone()))?;
     let running = lock(&hub.recovering).get(&diagnosis.facts.cluster_name).cloned();
-    let snapshot = &view.snapshot;
+    let (snapshot, graph) = (&view.snapshot, &view.graph);
     let decided = |request: &Request| {
-        let context = Context { snapshot, policy: &policy, past: &[], running: running.as_deref(), request };
+        let context = Context { snapshot, graph, policy: &policy, past: &[], running: running.as_deref(), request };
         planner::decide(&diagnosis, context)
     };
     let decision = decided(request);

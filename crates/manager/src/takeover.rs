@@ -47,6 +47,7 @@ pub(crate) async fn rehearse(
     let request = Request { candidate: wish.designated.clone(), skip_hooks, forced: true, command: String::new() };
     let context = Context {
         snapshot: &view.snapshot,
+        graph: &view.graph,
         policy: &policy,
         past: &[],
         running: running.as_deref(),

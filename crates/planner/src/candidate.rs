@@ -34,7 +34,7 @@ pub enum Rejection {
         /// Who.
         owner: String,
     },
-    /// Its applier stopped with an error while it holds transactions that it has not applied.
+    /// Its applier stopped with an error while there are transactions that it has not applied, or would have to fetch.
     BrokenApplier {
         /// `Last_SQL_Errno`.
         errno: u32,
@@ -356,7 +356,7 @@ impl Judge<'_> {
     fn candidate(&self, replica: &Instance, answers: bool, is_whole: bool) -> Candidate {
         let held = replica.held();
         let lacks = self.held_together.subtract(&held);
-        let mut rejections = self.constraints(replica, answers, &held);
+        let mut rejections = self.constraints(replica, answers, &held, &lacks);
         if answers && !is_whole {
             rejections.push(Rejection::LacksFiltered);
         }
@@ -367,7 +367,7 @@ impl Judge<'_> {
         Candidate { key: replica.key.clone(), rejections, preference, held, lacks, outranked: None }
     }
 
-    fn constraints(&self, replica: &Instance, answers: bool, held: &GtidSet) -> Vec<Rejection> {
+    fn constraints(&self, replica: &Instance, answers: bool, held: &GtidSet, lacks: &GtidSet) -> Vec<Rejection> {
         let key = &replica.key;
         let rule = self.rule(key);
         let mut found = Vec::new();
@@ -391,7 +391,8 @@ impl Judge<'_> {
         let applied_all = replica.gtid.executed.contains(held);
         if let Some(channel) = replica.channel() {
             let broken = channel.applier == ThreadState::Stopped && channel.applier_errno != 0;
-            reject(broken && !applied_all, Rejection::BrokenApplier { errno: channel.applier_errno });
+            let has_to_apply = !applied_all || !lacks.is_empty();
+            reject(broken && has_to_apply, Rejection::BrokenApplier { errno: channel.applier_errno });
         }
         reject(self.policy.refuse_unapplied && !applied_all, Rejection::Unapplied);
         if let Some(limit) = self.policy.max_promotion_lag {

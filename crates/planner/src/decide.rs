@@ -61,6 +61,8 @@ pub struct PastRecovery {
 pub struct Context<'a> {
     /// All that is known.
     pub snapshot: &'a Snapshot,
+    /// Who replicates from whom in it. To find that out takes as long as the farm is large.
+    pub graph: &'a Graph,
     /// What operators configured.
     pub policy: &'a Policy,
     /// Earlier recoveries of the cooldown period, newest first.
@@ -76,7 +78,7 @@ pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
     match plan_about(diagnosis, context) {
         Err(hold) => Decision::Hold(hold),
         Ok(plan) => {
-            let flaws = lint(&plan, context.snapshot);
+            let flaws = lint::within(&plan, context.snapshot, context.graph);
             if !flaws.is_empty() {
                 return Decision::Hold(Hold::UnsafePlan { flaws });
             }
@@ -89,7 +91,7 @@ pub fn decide(diagnosis: &Diagnosis, context: Context<'_>) -> Decision {
 }
 
 fn plan_about(diagnosis: &Diagnosis, context: Context<'_>) -> Result<Plan, Hold> {
-    let Context { snapshot, policy, request, .. } = context;
+    let Context { snapshot, graph, policy, request, .. } = context;
     let facts = &diagnosis.facts;
     if let Some(hold) = seen_by_others(diagnosis) {
         return Err(hold);
@@ -99,12 +101,11 @@ fn plan_about(diagnosis: &Diagnosis, context: Context<'_>) -> Result<Plan, Hold>
         _ if facts.is_co_primary => Kind::DeadCoPrimary,
         _ => Kind::DeadPrimary,
     };
-    let graph = Graph::of(snapshot);
     // What is left of a cluster below a replaced primary goes by the policy for the cluster that it belongs to.
     let recovers_intermediate =
-        facts.recovers_intermediate || dead_intermediate::is_automated_above(context, &graph, &facts.key);
+        facts.recovers_intermediate || dead_intermediate::is_automated_above(context, graph, &facts.key);
     if kind == Kind::NonWritablePrimary && !request.forced {
-        left_closed(&graph, facts, context).map_or(Ok(()), Err)?;
+        left_closed(graph, facts, context).map_or(Ok(()), Err)?;
     }
     let adapted = Diagnosis { facts: Facts { recovers_intermediate, ..facts.clone() }, ..diagnosis.clone() };
     let (diagnosis, facts) = (&adapted, &adapted.facts);
@@ -114,13 +115,13 @@ fn plan_about(diagnosis: &Diagnosis, context: Context<'_>) -> Result<Plan, Hold>
     match kind {
         Kind::DeadPrimary => plan_for(snapshot, policy, facts, request),
         Kind::DeadCoPrimary => dead_co_primary::plan(context, facts),
-        Kind::DeadIntermediate => match dead_intermediate::waits_for_above(diagnosis, context, &graph) {
+        Kind::DeadIntermediate => match dead_intermediate::waits_for_above(diagnosis, context, graph) {
             Some(hold) => Err(hold),
-            None => dead_intermediate::plan(context, &graph, facts),
+            None => dead_intermediate::plan(context, graph, facts),
         },
-        Kind::DeadGroupMember => dead_group_member::plan(context, &graph, facts),
+        Kind::DeadGroupMember => dead_group_member::plan(context, graph, facts),
         Kind::LockedSemiSync | Kind::TooManySemiSync => semi_sync::plan(context, facts, kind),
-        Kind::NonWritablePrimary => non_writable::plan(context, &graph, facts),
+        Kind::NonWritablePrimary => non_writable::plan(context, graph, facts),
         Kind::Takeover | Kind::Return => Err(Hold::NothingToRecover),
     }
 }
@@ -273,7 +274,7 @@ const RETRY_WINDOW: Duration = Duration::from_secs(60);
 
 /// Returns what holds an otherwise possible recovery back. A person's request overrides all but a running one.
 pub(crate) fn held_back(kind: Kind, diagnosis: &Diagnosis, context: Context<'_>) -> Option<Hold> {
-    let Context { snapshot, policy, past, running, request } = context;
+    let Context { snapshot, policy, past, running, request, .. } = context;
     let facts = &diagnosis.facts;
     let now = snapshot.now;
     if let Some(uid) = running {

@@ -59,7 +59,7 @@ pub fn explain(
     running: Option<&str>,
 ) -> Option<Explanation> {
     let request = Request::default();
-    let context = Context { snapshot, policy, past, running, request: &request };
+    let context = Context { snapshot, graph, policy, past, running, request: &request };
     let own = analysis::diagnose_one(snapshot, graph, policy, &cluster.head)?;
     let diagnoses = analysis::diagnose(snapshot, graph, policy)
         .into_iter()
@@ -87,7 +87,7 @@ pub fn readiness(
 ) -> Option<Rehearsal> {
     let request = Request::default();
     let own = analysis::diagnose_one(snapshot, graph, policy, &cluster.head)?;
-    let context = Context { snapshot, policy, past, running, request: &request };
+    let context = Context { snapshot, graph, policy, past, running, request: &request };
     Some(rehearse(&own, context, Check::Skipped))
 }
 

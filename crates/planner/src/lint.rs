@@ -48,6 +48,11 @@ impl fmt::Display for Flaw {
 
 /// Returns every rule that `plan` breaks on `snapshot`; nothing when it is sound.
 pub fn lint(plan: &Plan, snapshot: &Snapshot) -> Vec<Flaw> {
+    within(plan, snapshot, &Graph::of(snapshot))
+}
+
+/// Returns the same, where it is known who replicates from whom.
+pub(crate) fn within(plan: &Plan, snapshot: &Snapshot, graph: &Graph) -> Vec<Flaw> {
     if plan.kind == Kind::Return {
         return rejoin::flaws(plan, snapshot);
     }
@@ -59,12 +64,11 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot) -> Vec<Flaw> {
     if plan.kind.promotes() {
         flaws.extend(flaws_of_promotion(plan));
     }
-    let graph = Graph::of(snapshot);
-    flaws.extend(flaws_of_opening(plan, snapshot, &graph));
-    let after = Tree::after(plan, &graph);
+    flaws.extend(flaws_of_opening(plan, snapshot, graph));
+    let after = Tree::after(plan, graph);
     let moves: Vec<_> = plan.steps.iter().filter_map(|step| step.action.moves()).collect();
     for (replica, source) in &moves {
-        flaws.extend(flaw_of_move(plan, snapshot, &graph, &after, replica, source));
+        flaws.extend(flaw_of_move(plan, snapshot, graph, &after, replica, source));
     }
     let attached = plan.steps.iter().filter_map(|step| match &step.action {
         Action::Attach { server, source, .. } => Some((server, source)),

@@ -1,5 +1,6 @@
 //! What would follow if something failed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use analysis::{ClusterFilter, Code, Diagnosis, Policy};
@@ -47,11 +48,14 @@ pub fn simulate(snapshot: &Snapshot, policy: &Policy, faults: &[Fault]) -> Resul
     let graph = Graph::of(&supposed);
     let request = Request::default();
     let decided = |diagnosis: &Diagnosis, policy| {
-        decide(diagnosis, Context { snapshot: &supposed, policy, past: &[], running: None, request: &request })
+        let (snapshot, graph) = (&supposed, &graph);
+        decide(diagnosis, Context { snapshot, graph, policy, past: &[], running: None, request: &request })
     };
-    let as_configured = analysis::diagnose(&supposed, &graph, &policy);
+    let as_configured = analysis::diagnose(&supposed, &graph, &policy).into_iter();
+    let as_configured: BTreeMap<InstanceKey, Diagnosis> =
+        as_configured.map(|diagnosis| (diagnosis.subject.clone(), diagnosis)).collect();
     let found = analysis::diagnose(&supposed, &graph, &everything).into_iter().map(|diagnosis| {
-        let configured = as_configured.iter().find(|other| other.subject == diagnosis.subject);
+        let configured = as_configured.get(&diagnosis.subject);
         let not_automated = match configured.map(|configured| decided(configured, &policy)) {
             Some(Decision::Hold(Hold::NotAutomated { key })) => Some(key),
             _ => None,
@@ -59,11 +63,10 @@ pub fn simulate(snapshot: &Snapshot, policy: &Policy, faults: &[Fault]) -> Resul
         Consequence { decision: decided(&diagnosis, &everything), diagnosis, not_automated }
     });
     let found: Vec<Consequence> = found.collect();
-    let is_found = |key: &InstanceKey| {
-        found.iter().any(|found| found.diagnosis.subject == *key && found.diagnosis.code != Code::NoProblem)
-    };
+    let problems = found.iter().filter(|found| found.diagnosis.code != Code::NoProblem);
+    let found_out: BTreeSet<&InstanceKey> = problems.map(|found| &found.diagnosis.subject).collect();
     let failing = supposed.watched.values().filter(|watched| watched.failure.is_some());
-    let silent = failing.map(|watched| watched.key.clone()).filter(|key| !is_found(key)).collect();
+    let silent = failing.map(|watched| watched.key.clone()).filter(|key| !found_out.contains(key)).collect();
     Ok(Simulation { faults: faults.to_vec(), found, silent })
 }
 

@@ -36,7 +36,7 @@ pub fn takeover(facts: &Facts, context: Context<'_>, wish: &Wish) -> Decision {
         Err(hold) => Decision::Hold(hold),
         Ok(takeover) => {
             let plan = takeover.plan();
-            let flaws = lint(&plan, context.snapshot);
+            let flaws = lint::within(&plan, context.snapshot, context.graph);
             if flaws.is_empty() { Decision::Act(Box::new(plan)) } else { Decision::Hold(Hold::UnsafePlan { flaws }) }
         }
     }

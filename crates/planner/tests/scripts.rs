@@ -509,11 +509,12 @@ impl Story {
             forced: lookup(args, "forced").is_some(),
         };
         let snapshot = self.snapshot();
-        let diagnosis =
-            analysis::diagnose_one(&snapshot, &Graph::of(&snapshot), &self.policy, &subject).ok_or("who?")?;
+        let graph = Graph::of(&snapshot);
+        let diagnosis = analysis::diagnose_one(&snapshot, &graph, &self.policy, &subject).ok_or("who?")?;
         let running = lookup(args, "running").map(str::to_owned);
         let context = Context {
             snapshot: &snapshot,
+            graph: &graph,
             policy: &self.policy,
             past: &self.past,
             running: running.as_deref(),
@@ -560,8 +561,14 @@ impl Story {
         let diagnosis = analysis::diagnose_one(&snapshot, &graph, &self.policy, &key("db1")).ok_or("who?")?;
         let request = Request { skip_hooks: lookup(args, "hooks").is_none(), ..Request::default() };
         let running = lookup(args, "running");
-        let context =
-            Context { snapshot: &snapshot, policy: &self.policy, past: &self.past, running, request: &request };
+        let context = Context {
+            snapshot: &snapshot,
+            graph: &graph,
+            policy: &self.policy,
+            past: &self.past,
+            running,
+            request: &request,
+        };
         let plan = match planner::takeover(&diagnosis.facts, context, &wish) {
             Decision::Hold(hold) => return Ok(format!("hold: {hold}\n").replace(":3306", "")),
             Decision::Act(plan) => plan,
