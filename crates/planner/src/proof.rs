@@ -30,6 +30,9 @@ pub(crate) fn of(
     waits(facts)?;
     let primary = snapshot.get(&facts.key).filter(|primary| primary.seen.is_some());
     let Some(primary) = primary else { return Err("the old primary was never seen alive".to_owned()) };
+    if !primary.instance.as_deref().is_some_and(Instance::numbers_transactions) {
+        return Err("the old primary gave its transactions no GTID: nobody can tell who holds which".to_owned());
+    }
     let patience = does_not_give_up(snapshot, facts, primary)?;
     let wait_count = facts.semi_sync.wait_count as usize;
     // An older reading proves nothing about what a newer one contradicts: who acknowledged then may not any more.

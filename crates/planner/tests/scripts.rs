@@ -678,6 +678,7 @@ fn set_fact(instance: &mut Instance, name: &str, value: &str) {
     }
     match name {
         "identity-of" => instance.uuid = ServerUuid::new(&uuid(&key(value))),
+        "gtid-mode" => instance.gtid.mode = GtidMode::parse(value),
         "data-center" => value.clone_into(&mut instance.placement.data_center),
         "executed" => instance.gtid.executed = GtidSet::parse(value).unwrap(),
         "purged" => instance.gtid.purged = GtidSet::parse(value).unwrap(),

@@ -418,6 +418,12 @@ impl Instance {
         self.channels.iter().fold(self.gtid.executed.clone(), |held, channel| held.union(&channel.retrieved))
     }
 
+    /// True when what it commits now has a GTID. MySQL numbers new transactions with `gtid_mode` `ON` and `ON_PERMISSIVE`
+    /// (8.4 Reference Manual, 19.1.4.1), MariaDB always.
+    pub fn numbers_transactions(&self) -> bool {
+        self.version.is_mariadb() || self.gtid.mode >= GtidMode::OnPermissive
+    }
+
     /// Returns the origin under which its own transactions stand in GTID sets: its UUID or, on MariaDB, its `server_id`.
     pub fn gtid_origin(&self) -> String {
         self.uuid.as_ref().map_or_else(|| self.server_id.to_string(), ToString::to_string)
