@@ -311,7 +311,6 @@ mod tests {
                 key: key("db1"),
                 uuid: None,
                 server_id: None,
-                executed: topology::GtidSet::default(),
                 successor: key("db2"),
                 recovery_uid: String::new(),
                 at: Timestamp::from_secs(100),

@@ -202,7 +202,9 @@ fn release_brake(hub: &Arc<Hub>, key: &InstanceKey) {
         return;
     }
     // Whoever takes over at this moment goes on with it.
-    let is_busy = !lock(&hub.recovering).is_empty() || !hub.store.declared().recovering.is_empty();
+    let (view, declared) = (hub.view(), hub.store.declared());
+    let name = view.graph.cluster_of(key).map(|cluster| cluster.name.as_str()).unwrap_or_default();
+    let is_busy = lock(&hub.recovering).contains_key(name) || declared.recovering.contains(name);
     let Ok(mandate) = hub.office.mandate() else { return };
     if is_busy {
         return;

@@ -126,12 +126,7 @@ async fn close(hub: &Arc<Hub>, mandate: &Mandate, key: &InstanceKey, demoted: &D
 /// Returns how a server without an identity was recognised, and what to do if it is another one.
 fn doubt(demoted: &Demoted, key: &InstanceKey) -> String {
     let server_id = demoted.server_id.map(|id| format!("server_id {id}"));
-    let address = if &demoted.key == key {
-        Some("its address".to_owned())
-    } else {
-        Some(format!("the transactions of the server that was at {}", demoted.key))
-    };
-    let by: Vec<String> = address.into_iter().chain(server_id).collect();
+    let by: Vec<String> = ["its address".to_owned()].into_iter().chain(server_id).collect();
     format!(
         "; recognised by {} only: if it is another server, orchestrator-client -c set-writeable -i {key}",
         by.join(" and ")

@@ -25,12 +25,17 @@ pub struct Forced {
 const LOOKS: u32 = 12;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
-/// Replaces the primary of the cluster of this name.
+/// Replaces the primary of the cluster of this name, if it is `meant` where somebody is.
 ///
 /// # Errors
 /// [`Error::Held`], [`Error::Refused`] and [`Error::Consensus`] as with any recovery; [`Error::Ambiguous`] when the cluster
-/// has no primary, or several.
-pub(crate) async fn replace(hub: &Arc<Hub>, cluster: &str, request: Request) -> Result<Forced, Error> {
+/// has no primary, or several, or another one than is meant.
+pub(crate) async fn replace(
+    hub: &Arc<Hub>,
+    cluster: &str,
+    meant: Option<&InstanceKey>,
+    request: Request,
+) -> Result<Forced, Error> {
     let mandate = hub.office.mandate()?;
     let mut looks = 0;
     loop {
@@ -38,6 +43,9 @@ pub(crate) async fn replace(hub: &Arc<Hub>, cluster: &str, request: Request) -> 
         let view = hub.view();
         let found = view.graph.cluster(cluster).ok_or_else(|| Error::Ambiguous(format!("no cluster {cluster}")))?;
         let primary = primary_of(&view, found)?;
+        if meant.is_some_and(|meant| *meant != primary) {
+            return Err(Error::Ambiguous(format!("{primary} is the primary of {cluster}, and would be replaced")));
+        }
         watcher::probe_anew(hub, &primary).await;
         tokio::join!(suspicion::ask_replicas(hub, &primary), nodes::ask(hub, &primary, nodes::PATIENT));
         let view = hub.examine();

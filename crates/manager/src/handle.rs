@@ -396,7 +396,21 @@ impl Manager {
     /// [`Error::Held`] when it cannot be closed or nobody can be promoted; [`Error::Ambiguous`] when the cluster has not
     /// exactly one primary; [`Error::Refused`] and [`Error::Consensus`] as [`Manager::recover`].
     pub async fn replace_primary(&self, cluster: &str, request: Request) -> Result<Forced, Error> {
-        forced::replace(&self.hub, cluster, request).await
+        forced::replace(&self.hub, cluster, None, request).await
+    }
+
+    /// As [`Manager::replace_primary`], and only if the primary of `cluster` is `primary`: a co-primary that takes no writes, say,
+    /// is not.
+    ///
+    /// # Errors
+    /// As [`Manager::replace_primary`]; [`Error::Ambiguous`] when it is another one.
+    pub async fn replace_this_primary(
+        &self,
+        cluster: &str,
+        primary: &InstanceKey,
+        request: Request,
+    ) -> Result<Forced, Error> {
+        forced::replace(&self.hub, cluster, Some(primary), request).await
     }
 
     /// Lets another server take over from the living primary `primary`.

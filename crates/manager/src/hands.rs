@@ -295,7 +295,6 @@ fn demoted(hub: &Hub, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>, s
         key: key.clone(),
         uuid: uuid.cloned(),
         server_id: None,
-        executed: GtidSet::default(),
         successor: successor.clone(),
         recovery_uid: run.uid.clone(),
         at: hub.now(),
@@ -308,6 +307,11 @@ fn demoted(hub: &Hub, run: &Run, key: &InstanceKey, uuid: Option<&ServerUuid>, s
 pub(crate) async fn resumed(hub: &Arc<Hub>, key: &InstanceKey) {
     if hub.snapshot().demotion_at(key).is_some() {
         tracing::warn!(instance = %key, "the replaced primary resumed and is read-only");
+        return;
+    }
+    let declared = hub.store.declared();
+    if declared.left_closed.contains_key(key) || !declared.recovering.is_empty() {
+        tracing::warn!(instance = %key, "resumed after the recovery had been given up: it is opened when nothing speaks against it");
         return;
     }
     if let Some(other) = other_open_head(hub, key) {

@@ -105,13 +105,18 @@ pub(crate) async fn realign(
 ) -> Result<(), String> {
     let candidate = &run.plan.successor;
     let moving = async {
-        if read(hub, replica).await?.source() != Some(candidate) {
+        let source = read(hub, replica).await?.source().cloned();
+        let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
+        if source.as_ref() == Some(to) && start.applier {
+            // It was stopped to be aligned, and nobody came to it. What it receives is started as before that.
+            server.checked()?.start_applier(&channel).await?;
+        }
+        if source.as_ref() != Some(candidate) {
             return Ok(());
         }
         if run.may_be_open.load(Ordering::Relaxed) || run.begun_before.contains(&run.plan.point_of_no_return()) {
             return refuse(format!("{candidate} may have taken writes"));
         }
-        let Grip { mut server, channel } = grip(hub, &run.mandate, replica)?;
         server.checked()?.change_source_at(&channel, to, at).await?;
         server.checked()?.start_anew(&channel, start.receiver, start.applier).await?;
         read(hub, replica).await.map(drop)

@@ -76,6 +76,8 @@ async fn open_when_met(hub: &Arc<Hub>, mandate: &Mandate, key: &InstanceKey) {
                 }
                 Next::Open { .. } | Next::Wait => open_since = None,
             }
+        } else {
+            open_since = None;
         }
         tokio::time::sleep(pause).await;
     }
@@ -101,23 +103,25 @@ fn met(hub: &Hub, record: &Demoted) -> Option<Instance> {
 
 fn what_next(hub: &Hub, server: &Instance, record: &Demoted) -> Next {
     let is_attached = server.source() == Some(&record.successor) && attached(hub, record);
-    if server.is_replica() && !is_attached {
+    let view = hub.examine();
+    // Co-primaries replicate from each other before and after.
+    if server.is_replica() && !is_attached && !view.graph.is_co_primary(&server.key) {
         return Next::TakeBack;
     }
     if server.writes.is_writable() && !is_attached {
         return Next::See;
     }
-    let view = hub.examine();
     let may_leave = !is_attached || follows_closed(hub, &record.successor, &server.key);
     let against = planner::against_reopening(&view.snapshot, &view.graph, &server.key, record);
     if may_leave && against.is_none() { Next::Open { is_attached } } else { Next::Wait }
 }
 
-/// True when the plan of that recovery attaches the primary to the candidate.
+/// True when the plan of that recovery makes the primary a replica of the candidate, which it was not before.
 fn attached(hub: &Hub, record: &Demoted) -> bool {
     let plan = hub.store.plan(&record.recovery_uid).ok().flatten();
     let plan = plan.and_then(|found| serde_json::from_str::<Plan>(&found.plan).ok());
-    let attaches = |action: &Action| matches!(action, Action::Attach { server, .. } if *server == record.key);
+    let attaches =
+        |action: &Action| matches!(action, Action::Attach { server, tls: Some(_), .. } if *server == record.key);
     plan.is_some_and(|plan| plan.steps.iter().any(|step| attaches(&step.action)))
 }
 

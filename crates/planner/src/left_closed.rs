@@ -16,7 +16,14 @@ pub fn against_reopening(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey, 
     let Some(server) = watched.and_then(|watched| watched.instance.as_deref()) else {
         return Some("it does not answer".to_owned());
     };
-    if !declared.recovering.is_empty() {
+    let own = graph.cluster_of(key);
+    let members = own.map(|own| own.members.as_slice()).unwrap_or_default();
+    // By whichever name: the cluster's, or that of a server that leads it, or is about to.
+    let is_about_it = |name: &String| {
+        own.is_some_and(|own| own.name == *name)
+            || members.iter().chain([key, candidate]).any(|member| member.to_string() == *name)
+    };
+    if declared.recovering.iter().any(is_about_it) {
         return Some("a recovery is running".to_owned());
     }
     if let Some(demoted) = snapshot.demotion(server) {
@@ -28,10 +35,9 @@ pub fn against_reopening(snapshot: &Snapshot, graph: &Graph, key: &InstanceKey, 
     if let Some(maintenance) = declared.maintenance(key, now) {
         return Some(format!("it is in maintenance by {}", maintenance.owner));
     }
-    let own = graph.cluster_of(key);
     let is_namesake = |alias: &str, name: &str| own.is_some_and(|own| own.alias == alias && own.name != name);
     let namesakes = graph.clusters().iter().filter(|other| is_namesake(&other.alias, &other.name));
-    let others = own.map(|own| own.members.as_slice()).unwrap_or_default().iter().chain([candidate]);
+    let others = members.iter().chain([candidate]);
     let is_open = |key: &&InstanceKey| snapshot.instance(key).is_some_and(|other| other.writes.is_writable());
     let others = others.chain(namesakes.map(|cluster| &cluster.head)).filter(|other| *other != key);
     if let Some(open) = others.into_iter().find(is_open) {

@@ -375,7 +375,6 @@ impl Story {
             key: under.clone(),
             uuid: ServerUuid::new(&uuid(&server)),
             server_id: None,
-            executed: GtidSet::default(),
             successor,
             recovery_uid: "recovery-1".to_owned(),
             at: self.now,

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 use topology::{
-    Declared, Demoted, Downtime, GtidSet, InstanceKey, Maintenance, PromotionRule, RegisteredRule, ServerUuid,
-    Timestamp,
+    Declared, Demoted, Downtime, InstanceKey, Maintenance, PromotionRule, RegisteredRule, ServerUuid, Timestamp,
 };
 
 use crate::moment;
@@ -127,7 +126,6 @@ fn demoted(row: &Row<'_>) -> rusqlite::Result<Option<Demoted>> {
         key: key(row)?,
         uuid: ServerUuid::new(&text(row, "server_uuid")?),
         server_id: row.get("server_id")?,
-        executed: GtidSet::parse(&text(row, "executed")?).unwrap_or_default(),
         successor: named_key(row, "successor_hostname", "successor_port")?,
         recovery_uid: text(row, "recovery_uid")?,
         at: moment::read(row, "demoted_at")?.unwrap_or_default(),

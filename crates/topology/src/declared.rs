@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GtidSet, Instance, InstanceKey, ServerUuid, Timestamp};
+use crate::{Instance, InstanceKey, ServerUuid, Timestamp};
 
 /// How welcome an instance is as a primary. Ordered best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -101,12 +101,9 @@ pub struct Demoted {
     pub key: InstanceKey,
     /// Its identity, where it has one: an address may be given to another server.
     pub uuid: Option<ServerUuid>,
-    /// Its `server_id`, where it was known: all that tells one MariaDB from another.
+    /// Its `server_id`, where it was known: all that tells one MariaDB from another at its address.
     #[serde(default)]
     pub server_id: Option<u32>,
-    /// MariaDB: what it had executed when it was last read. It has that wherever it turns up.
-    #[serde(default, skip_serializing_if = "GtidSet::is_empty")]
-    pub executed: GtidSet,
     /// The primary that took over.
     pub successor: InstanceKey,
     /// The recovery that did it.
@@ -122,9 +119,8 @@ impl Demoted {
         // Another one that has its address by now is not meant.
         let is_other = |server: &&Instance| self.uuid.is_some() && server.uuid != self.uuid;
         let Some(server) = server.filter(|server| !is_other(server)) else { return self };
-        let executed = if server.version.is_mariadb() { server.gtid.executed.clone() } else { GtidSet::default() };
         let server_id = Some(server.server_id).filter(|id| *id != 0);
-        Self { uuid: self.uuid.or_else(|| server.uuid.clone()), server_id, executed, ..self }
+        Self { uuid: self.uuid.or_else(|| server.uuid.clone()), server_id, ..self }
     }
 
     /// True unless `server`, which has its address, is demonstrably another one.
@@ -139,18 +135,6 @@ impl Demoted {
     /// True when `server` has the identity that is on record.
     pub fn is_surely(&self, server: &Instance) -> bool {
         self.uuid.is_some() && self.uuid == server.uuid
-    }
-
-    /// True when `server`, which has another address and no identity, looks like it: its `server_id`, everything that it had
-    /// executed, and nobody who replicates from it. Two farms may use one `server_id`.
-    pub(crate) fn resembles(&self, server: &Instance) -> bool {
-        self.uuid.is_none()
-            && server.uuid.is_none()
-            && self.server_id == Some(server.server_id)
-            && server.key != self.successor
-            && server.replicas.is_empty()
-            && !self.executed.is_empty()
-            && server.gtid.executed.contains(&self.executed)
     }
 }
 
@@ -200,12 +184,9 @@ impl Declared {
     /// True when this server may be one that was replaced as a primary: [`Snapshot::demotion`](crate::Snapshot::demotion) says
     /// whether it is.
     pub fn may_be_demoted(&self, server: &Instance) -> bool {
-        let may_be = |demoted: &Demoted| {
-            (demoted.key == server.key && demoted.may_be(server))
-                || demoted.is_surely(server)
-                || demoted.resembles(server)
-        };
-        self.demoted.values().any(may_be)
+        let is_it =
+            |demoted: &Demoted| (demoted.key == server.key && demoted.may_be(server)) || demoted.is_surely(server);
+        self.demoted.values().any(is_it)
     }
 
     /// Returns the maintenance of `key` that is in effect at `now`.

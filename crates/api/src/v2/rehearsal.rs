@@ -120,7 +120,7 @@ async fn recover(api: Api, call: Call, body: Value) -> Answer {
     let key = named(&api, &call)?;
     let terms = Terms::of_body(&api, body)?;
     let recovered = if terms.force {
-        api.manager.replace_primary(&headed_by(&api, &key)?, terms.request()).await?.recovered
+        api.manager.replace_this_primary(&headed_by(&api, &key)?, &key, terms.request()).await?.recovered
     } else {
         api.manager.recover(&key, terms.request()).await?
     };

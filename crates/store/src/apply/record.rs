@@ -57,18 +57,17 @@ pub(super) fn leave_closed(db: &Connection, demoted: &Demoted) -> Result<(), Fau
 }
 
 fn put_demoted(db: &Connection, demoted: &Demoted, left_closed: bool) -> Result<(), Fault> {
-    let Demoted { key, uuid, server_id, executed, successor, recovery_uid, at } = demoted;
+    let Demoted { key, uuid, server_id, successor, recovery_uid, at } = demoted;
     run(
         db,
-        "REPLACE INTO demoted_instance (hostname, port, server_uuid, server_id, executed, successor_hostname,
+        "REPLACE INTO demoted_instance (hostname, port, server_uuid, server_id, successor_hostname,
            successor_port, recovery_uid, demoted_at, demoted_at_us, left_closed)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             key.host,
             key.port,
             uuid.as_ref().map_or("", |uuid| uuid.as_str()),
             server_id,
-            executed.to_string(),
             successor.host,
             successor.port,
             recovery_uid,

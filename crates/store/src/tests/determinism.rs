@@ -69,7 +69,6 @@ fn recording() -> impl Strategy<Value = Command> {
             key,
             uuid: None,
             server_id: None,
-            executed: topology::GtidSet::default(),
             successor,
             recovery_uid: String::new(),
             at

@@ -124,7 +124,6 @@ fn one_of_each() -> Vec<Command> {
         key: db(1),
         uuid: topology::ServerUuid::new("3e11fa47-71ca-11e1-9e33-c80aa9429562"),
         server_id: None,
-        executed: topology::GtidSet::default(),
         successor: db(2),
         recovery_uid: uid(),
         at: when,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use topology::{Demoted, GtidSet, PromotionRule, ServerUuid};
+use topology::{Demoted, PromotionRule, ServerUuid};
 
 use super::*;
 use crate::{MaintenanceRef, NodeReport, Page, Refusal};
@@ -153,7 +153,6 @@ fn a_replaced_primary_is_remembered_until_it_leads_again_or_is_reinstated() {
         key: db(old),
         uuid: ServerUuid::new("3E11FA47-71CA-11E1-9E33-C80AA9429562"),
         server_id: Some(7),
-        executed: GtidSet::parse_mariadb("0-7-120").unwrap(),
         successor: db(new),
         recovery_uid: "r".to_owned(),
         at: when,
