@@ -23,10 +23,7 @@ pub(crate) fn look_at(hub: &Arc<Hub>, key: &InstanceKey) {
     let Some(watched) = hub.observatory.get(key) else { return };
     let Some(instance) = &watched.instance else { return };
     // Another server that was given the address is not meant.
-    if !declared.may_be_demoted(instance) {
-        return;
-    }
-    let Some(demoted) = hub.snapshot().demotion(instance).cloned() else { return };
+    let Some(demoted) = declared.demotion(instance).cloned() else { return };
     // What was seen before it was replaced says nothing.
     if is_undecided(hub, &demoted) || watched.seen.is_none_or(|seen| seen < demoted.at) {
         return;
@@ -64,7 +61,7 @@ pub(crate) fn awaited(hub: &Hub, key: &InstanceKey) -> Option<Demoted> {
         return declared.demoted.get(key).cloned();
     }
     let instance = hub.observatory.get(key)?.instance.clone()?;
-    declared.may_be_demoted(&instance).then(|| hub.snapshot().demotion(&instance).cloned())?
+    declared.demotion(&instance).cloned()
 }
 
 /// Meets a replaced primary that accepted a connection this very moment: it is closed before anything else is asked.

@@ -181,12 +181,12 @@ impl Declared {
         self.downtimes.get(key).filter(|downtime| downtime.ends > now)
     }
 
-    /// True when this server may be one that was replaced as a primary: [`Snapshot::demotion`](crate::Snapshot::demotion) says
-    /// whether it is.
-    pub fn may_be_demoted(&self, server: &Instance) -> bool {
-        let is_it =
-            |demoted: &Demoted| (demoted.key == server.key && demoted.may_be(server)) || demoted.is_surely(server);
-        self.demoted.values().any(is_it)
+    /// Returns that this server was replaced as a primary: at its address, unless it is demonstrably another one; or under
+    /// another address, by its identity. A MariaDB has none, and is not known elsewhere: many farms give their servers the same
+    /// `server_id` and domain, and to close a healthy primary of another farm would be worse.
+    pub fn demotion(&self, server: &Instance) -> Option<&Demoted> {
+        let of_address = self.demoted.get(&server.key).filter(|demoted| demoted.may_be(server));
+        of_address.or_else(|| self.demoted.values().find(|demoted| demoted.is_surely(server)))
     }
 
     /// Returns the maintenance of `key` that is in effect at `now`.

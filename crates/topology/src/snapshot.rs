@@ -86,13 +86,9 @@ impl Snapshot {
         self.watched.values().filter_map(|watched| Some((watched.as_ref(), watched.instance.as_deref()?)))
     }
 
-    /// Returns that this server was replaced as a primary: at its address, unless it is demonstrably another one; or under
-    /// another address, by its identity. A MariaDB has none, and is not known elsewhere: many farms give their servers the same
-    /// `server_id` and domain, and to close a healthy primary of another farm would be worse.
+    /// Returns that this server was replaced as a primary: [`Declared::demotion`].
     pub fn demotion(&self, server: &Instance) -> Option<&Demoted> {
-        let demoted = &self.declared.demoted;
-        let of_address = demoted.get(&server.key).filter(|demoted| demoted.may_be(server));
-        of_address.or_else(|| demoted.values().find(|demoted| demoted.is_surely(server)))
+        self.declared.demotion(server)
     }
 
     /// Returns that the server at `key` was replaced as a primary. Where nothing is known of it, its address is enough.
@@ -157,16 +153,15 @@ mod tests {
         Instance { key: key(host), server_id, uuid, version: Version::parse("9.7.0", ""), ..Instance::default() }
     }
 
-    /// `old` was replaced at second 100; these servers were read since, and heard of for the first time at that second.
-    fn farm(old: &Instance, seen: &[(&Instance, i64)]) -> Snapshot {
+    /// `old` was replaced at second 100; these servers were read since.
+    fn farm(old: &Instance, seen: &[&Instance]) -> Snapshot {
         let (at, successor, recovery_uid) = (Timestamp::from_secs(100), key("new"), "r".to_owned());
         let demoted = Demoted { key: old.key.clone(), uuid: None, server_id: None, successor, recovery_uid, at };
         let mut declared = Declared::default();
         declared.demoted.insert(old.key.clone(), demoted.known_as(Some(old)));
-        let watched = seen.iter().map(|(server, heard)| {
+        let watched = seen.iter().map(|server| {
             let (instance, seen) = (Some(Arc::new((*server).clone())), Some(Timestamp::from_secs(200)));
-            let first_heard = Timestamp::from_secs(*heard);
-            let watched = Watched { key: server.key.clone(), instance, seen, first_heard, ..Watched::default() };
+            let watched = Watched { key: server.key.clone(), instance, seen, ..Watched::default() };
             (server.key.clone(), Arc::new(watched))
         });
         let now = Timestamp::from_secs(200);
@@ -177,24 +172,24 @@ mod tests {
     fn another_server_that_has_the_address_of_a_replaced_one_is_not_meant() {
         let old = mariadb("old", 1, "0-1-100");
         let same = mariadb("old", 1, "0-1-120");
-        assert!(farm(&old, &[(&same, 1)]).demotion_at(&key("old")).is_some());
+        assert!(farm(&old, &[&same]).demotion_at(&key("old")).is_some());
         let stranger = mariadb("old", 9, "0-9-5");
-        assert!(farm(&old, &[(&stranger, 1)]).demotion_at(&key("old")).is_none());
+        assert!(farm(&old, &[&stranger]).demotion_at(&key("old")).is_none());
         assert!(farm(&old, &[]).demotion_at(&key("old")).is_some(), "nothing is known of it");
 
         let old = mysql("old", 1, 1);
-        assert!(farm(&old, &[(&mysql("old", 1, 2), 1)]).demotion_at(&key("old")).is_none(), "it is set up alike");
-        assert!(farm(&old, &[(&mariadb("old", 1, "0-1-100"), 1)]).demotion_at(&key("old")).is_none());
+        assert!(farm(&old, &[&mysql("old", 1, 2)]).demotion_at(&key("old")).is_none(), "it is set up alike");
+        assert!(farm(&old, &[&mariadb("old", 1, "0-1-100")]).demotion_at(&key("old")).is_none());
         let renumbered = mysql("old", 7, 1);
-        assert!(farm(&old, &[(&renumbered, 1)]).demotion_at(&key("old")).is_some(), "its identity is what counts");
+        assert!(farm(&old, &[&renumbered]).demotion_at(&key("old")).is_some(), "its identity is what counts");
         let unread = Instance { uuid: None, ..mysql("old", 1, 1) };
-        assert!(farm(&old, &[(&unread, 1)]).demotion_at(&key("old")).is_some(), "in doubt it is meant");
+        assert!(farm(&old, &[&unread]).demotion_at(&key("old")).is_some(), "in doubt it is meant");
     }
 
     #[test]
     fn one_that_was_left_closed_is_found_where_it_is() {
         let (old, moved) = (mysql("old", 1, 1), mysql("elsewhere", 1, 1));
-        let of = |seen: &[(&Instance, i64)]| {
+        let of = |seen: &[&Instance]| {
             let mut farm = farm(&old, seen);
             let declared = Arc::make_mut(&mut farm.declared);
             std::mem::swap(&mut declared.demoted, &mut declared.left_closed);
@@ -204,16 +199,16 @@ mod tests {
                 assert!(farm.watched.values().any(|one| farm.left_closed(one.instance.as_ref().unwrap()).is_some()))
             })
         };
-        assert_eq!(of(&[(&old, 1)]).as_deref(), Some("old"));
-        assert_eq!(of(&[(&moved, 1), (&mysql("old", 1, 2), 1)]).as_deref(), Some("elsewhere"));
-        assert_eq!(of(&[(&mysql("old", 1, 2), 1)]), None);
+        assert_eq!(of(&[&old]).as_deref(), Some("old"));
+        assert_eq!(of(&[&moved, &mysql("old", 1, 2)]).as_deref(), Some("elsewhere"));
+        assert_eq!(of(&[&mysql("old", 1, 2)]), None);
     }
 
     #[test]
     fn a_replaced_server_is_known_under_another_address() {
         let moved = mysql("elsewhere", 1, 1);
-        assert!(farm(&mysql("old", 1, 1), &[(&moved, 1)]).demotion_at(&key("elsewhere")).is_some());
+        assert!(farm(&mysql("old", 1, 1), &[&moved]).demotion_at(&key("elsewhere")).is_some());
         let (old, moved) = (mariadb("old", 1, "0-1-100"), mariadb("elsewhere", 1, "0-1-103"));
-        assert!(farm(&old, &[(&moved, 150)]).demotion_at(&key("elsewhere")).is_none(), "it may be any farm's");
+        assert!(farm(&old, &[&moved]).demotion_at(&key("elsewhere")).is_none(), "it may be any farm's");
     }
 }

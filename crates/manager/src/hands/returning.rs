@@ -42,8 +42,8 @@ pub(crate) async fn close_at_once(
     }
 }
 
-/// Takes back that the server at `key` is demoted, or was left closed, also where it was under another address. That another server was, which
-/// had this address, stays on record.
+/// Takes back that the server at `key` is demoted, or was left closed, also where it was under another address. That another
+/// server was, which had this address, stays on record.
 pub(crate) async fn reinstate(hub: &Hub, key: &InstanceKey) -> Result<(), Error> {
     // It may have been replaced more than once.
     for _ in 0..hub.store.declared().demoted.len() {

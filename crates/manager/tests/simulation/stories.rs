@@ -299,3 +299,22 @@ fn a_leader_that_is_cut_off_in_a_recovery_is_followed_by_one_that_goes_on_with_i
         }
     });
 }
+
+#[test]
+fn force_against_the_closed_co_primary_does_not_replace_the_other_one() {
+    simulate(async {
+        let mut fleet = plain(1, |_| {});
+        let closed = fleet.server(1).key.clone();
+        fleet.server_mut(0).replicate_from(&closed);
+        fleet.is_ring = true;
+        let mut schedule = staged(fleet, "");
+        schedule.settle(10_000).await;
+        let request = Request { forced: true, command: "force-master-failover".to_owned(), ..Request::default() };
+        let refused = schedule.manager().replace_this_primary("s0:3306", &closed, request).await;
+        assert!(matches!(refused, Err(manager::Error::Ambiguous(_))), "{refused:?}");
+        schedule.pass(5000).await;
+        assert_eq!(schedule.shared.lock().server(0).writes, WritePolicy::Writable);
+        schedule.heal().await;
+        schedule.end().await;
+    });
+}
